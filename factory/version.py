@@ -1,3 +1,5 @@
-"""The version, as a literal: asking the installed metadata would cost more than the whole start."""
+"""Give the version as a literal: asking the installed metadata would cost more than the whole
+start.
+"""
 
 __version__ = "0.1.0"

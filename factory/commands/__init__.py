@@ -1,1 +1,1 @@
-"""One module for each command: parse the options, call, answer."""
+"""Answer commands, one module for each: parse the options, call, answer."""

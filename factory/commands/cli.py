@@ -1,4 +1,4 @@
-"""The command line: which commands there are, and how each ends.
+"""Run the command line: find the command, and turn how it ended into an exit code.
 
 Rule: the one place that turns an outcome into an exit code (0 PASS, 2 BLOCKED, 1 FAIL, 64 usage,
 130 interrupted). A command's module is imported when it was chosen, and only then. What goes

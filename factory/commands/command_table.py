@@ -1,4 +1,4 @@
-"""Which commands there are, in the order people meet them, and the text of `factory --help`.
+"""List the commands in the order people meet them, with the text of `factory --help`.
 
 Rule: imports nothing that costs, since help is asked for more often than anything else. Does not
 know what a command does.

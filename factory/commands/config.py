@@ -1,4 +1,4 @@
-"""`config`: each setting, its value, and where that came from."""
+"""Answer `config`: each setting, its value, and where that came from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""`contract`: every finding as `file:line:column  sentence`, and the verdict in the last line."""
+"""Answer `contract`: every finding as `file:line:column  sentence`, and the verdict in the last
+line.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""`determinism`: a pack run twice in two environments, and the first byte in which the two bundles
-differ.
+"""Answer `determinism`: run a pack twice in two environments, and show the first byte that
+differs.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`doctor`: one row for each thing looked at, then what blocks or warns."""
+"""Answer `doctor`: one row for each thing looked at, then what blocks or warns."""
 
 from __future__ import annotations
 

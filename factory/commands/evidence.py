@@ -1,5 +1,5 @@
-"""`evidence`: make the index of all runs, and ask it. Only `index` looks at anything but the
-index.
+"""Answer `evidence`: make the index of all runs, and ask it. Only `index` looks at anything but
+the index.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""`gc`: show what is proved to be superseded or exported; with --yes, record and
-remove it.
+"""Answer `gc`: show what is proved to be superseded or exported; with --yes, record and remove
+it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`init`: the first files of a repository, and what to do next."""
+"""Answer `init`: write the first files of a repository, and say what to do next."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""`ledger`: events of the history, the proof that one is in it, and whether two checkpoints
-agree.
+"""Answer `ledger`: events of the history, the proof that one is in it, and whether two
+checkpoints agree.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`ledger-replay`: every run as the ledger records it, and whether the run folders agree."""
+"""Answer `ledger-replay`: every run as the ledger records it, and whether the run folders agree."""
 
 from __future__ import annotations
 

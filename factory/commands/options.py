@@ -1,4 +1,4 @@
-"""The words of one command, parsed: argparse without its exits, its help and its guessing.
+"""Parse the words of one command: argparse without its exits, its help and its guessing.
 
 Rule: whatever does not fit is a UsageError of one sentence with what was probably meant.
 Help is a text that each command keeps; a test compares text and parser. Does not know

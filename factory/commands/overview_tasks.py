@@ -1,5 +1,5 @@
-"""doit's tasks that look over runs and host: `evidence-index`, `review`, `verify`, `doctor`. Never
-part of a run.
+"""Give doit the tasks that look over runs and host: `evidence-index`, `review`, `verify`, `doctor`.
+Never part of a run.
 
 None is ever up to date: they look at what is there now, and are quick where nothing changed. doit
 ends with 2 for what it calls an error and 1 for a failure, so BLOCKED is the one and FAIL the

@@ -1,4 +1,6 @@
-"""`plan`: the frozen plan in canonical order, with action keys, and which packs would run."""
+"""Answer `plan`: the frozen plan in canonical order, with action keys, and which packs would
+run.
+"""
 
 from __future__ import annotations
 

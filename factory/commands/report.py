@@ -1,5 +1,6 @@
-"""`print-report` and `open-run`: what a run left, for reading. Printing a BLOCKED run's report ends
-with 0; a damaged run's is not printed."""
+"""Answer `print-report` and `open-run`: what a run left, for reading. Printing a BLOCKED run's
+report ends with 0; a damaged run's is not printed.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""`review`: the objective checks of a whole repository. Advisory reports; strict blocks on every
-error.
+"""Answer `review`: the objective checks of a whole repository. Advisory reports; strict blocks
+on every error.
 """
 
 from __future__ import annotations

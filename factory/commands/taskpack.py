@@ -1,4 +1,4 @@
-"""`taskpack new` and `taskpack lint`: the skeleton of a pack, and the check of one."""
+"""Answer `taskpack new` and `taskpack lint`: write the skeleton of a pack, and check one."""
 
 from __future__ import annotations
 

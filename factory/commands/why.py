@@ -1,4 +1,4 @@
-"""`why`: what changed for a pack, and which findings keep it from a PASS."""
+"""Answer `why`: what changed for a pack, and which findings keep it from a PASS."""
 
 from __future__ import annotations
 

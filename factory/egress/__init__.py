@@ -1,1 +1,1 @@
-"""The egress proxy: the one way from a stage to the outside, and the record of who took it."""
+"""Run the egress proxy: the one way from a stage to the outside, and the record of who took it."""

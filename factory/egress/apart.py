@@ -1,4 +1,4 @@
-"""A call that knows no bound (a look-up, a connect), made in a thread of its own and waited for no
+"""Make a call that knows no bound (a look-up, a connect) in a thread of its own, and wait for it no
 longer than one.
 
 What the call gives when nobody waits any more is handed to `unwanted`. Does not know what is

@@ -1,4 +1,4 @@
-"""A certificate authority for one stage: made with it, trusted only in it, gone with it.
+"""Make a certificate authority for one stage: made with it, trusted only in it, gone with it.
 
 Rule: its key is in this object and nowhere else, never on a disk. It can speak for the hosts it was
 made for and no others (name constraints), and for minutes. Does not know what is said over TLS.

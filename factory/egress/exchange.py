@@ -1,4 +1,4 @@
-"""One connection to the proxy, from its first byte to its record.
+"""Carry one connection to the proxy, from its first byte to its record.
 
 Order: request → declared → resolved → every address public → dialled → answered → server's name →
 tunnel. What was not asked for by the rules of `egress.rules` never leaves this host. Every wait has

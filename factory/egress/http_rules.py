@@ -1,4 +1,5 @@
-"""Which requests an interceptor lets through, what it sends on, and which answers may go back.
+"""Judge which requests an interceptor lets through, what it sends on, and which answers may go
+back.
 
 Rule: one request, one host, one meaning. What two servers could read in two ways is refused, never
 mended: framing given twice, another Host, another scheme, an upgrade, a request for a tunnel. An

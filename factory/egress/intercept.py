@@ -1,5 +1,5 @@
-"""The end of TLS for hosts that a user grants: each request is judged, given its credential, sent
-on, and recorded.
+"""End TLS for hosts that a user grants: judge each request, give it its credential, send it on, and
+record it.
 
 Implements `reach.Interceptor`. Order: the pack's TLS ends here, under this stage's authority
 → a request is read and judged → the host is dialled once, and its certificate verified as any

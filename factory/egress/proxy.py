@@ -1,4 +1,4 @@
-"""The proxy of one stage: takes clients off the stage's own listener, a thread each, and keeps the
+"""Serve the proxy of one stage: take clients off its own listener, a thread each, and keep the
 record.
 
 The listener lives in the stage's network namespace and came over as a descriptor: nobody else can

@@ -1,4 +1,4 @@
-"""What one stage may reach, who looks names up and dials, and who may serve a host instead.
+"""Define what one stage may reach, who looks names up and dials, and who may serve a host instead.
 
 An `Interceptor` is asked before a host is tunnelled. For a host that it serves the proxy has read a
 sound CONNECT, found the host declared, resolved it and judged every address, and answered 200; not

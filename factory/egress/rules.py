@@ -1,4 +1,4 @@
-"""The rules of the egress proxy: what a request asks for, which hosts a pack declared, which
+"""Define the rules of the egress proxy: what a request asks for, which hosts a pack declared, which
 addresses are public.
 
 Rule: strict bytes in, one answer out, and what is not plainly right is refused. Nothing here

@@ -1,5 +1,4 @@
-"""One end of a TLS connection over a socket that somebody else owns, with every byte on the wire
-counted.
+"""Serve one end of TLS over a socket that somebody else owns, with every byte on the wire counted.
 
 Does not know HTTP, nor whose certificate is shown.
 """

@@ -1,4 +1,4 @@
-"""The server name of a TLS handshake, read off the first bytes that a client sends (RFC 8446, RFC
+"""Read the server name of a TLS handshake off the first bytes that a client sends (RFC 8446, RFC
 6066).
 
 Rule: exactly one name, in the clear, in a ClientHello that is whole and alone; anything else is

@@ -1,4 +1,4 @@
-"""Bytes both ways between two sockets until both sides are done, or a bound is reached.
+"""Carry bytes both ways between two sockets until both sides are done, or a bound is reached.
 
 Each direction ends by itself, so a peer may close its half and still read. Does not know what the
 bytes are.

@@ -1,1 +1,1 @@
-"""The pipeline of a repository, and how doit drives it."""
+"""Run the pipeline of a repository, and let doit drive it."""

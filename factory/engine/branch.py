@@ -1,4 +1,4 @@
-"""The result of a PASS run as a branch of the user's repository: `codex/<RUN_ID>`, created and
+"""Make a branch of a PASS run's result in the user's repository: `codex/<RUN_ID>`, created and
 never moved.
 
 Order of effects: ledger `branch.prepared` → objects, each checked against its name and durable →

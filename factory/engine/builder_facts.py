@@ -16,7 +16,8 @@ from urllib.parse import quote
 HOST_CLASSES = ("github-hosted", "ci", "local")
 _PACKAGE = Path(__file__).resolve().parents[1]
 _ADDRESS = re.compile(
-    r"(?P<scheme>https?|ssh|git)://(?:[^/@]*@)?(?P<host>[A-Za-z0-9.-]+(?::[0-9]+)?)(?P<path>/[^?#]*)"
+    r"(?P<scheme>https?|ssh|git)://(?:[^/@]*@)?"
+    r"(?P<host>[A-Za-z0-9.-]+(?::[0-9]+)?)(?P<path>/[^?#]*)"
 )
 _SHORT = re.compile(r"(?:[^/@:]+@)?(?P<host>[A-Za-z0-9.-]+):(?P<path>[^:/?#][^?#]*)")
 

@@ -1,5 +1,4 @@
-"""What is checked before and after packs run: repository, contracts and host; and each bundle,
-derived again.
+"""Check repository, contracts and host before packs run; and derive each bundle again after.
 
 Records what it checked; runs no command of a pack.
 """

@@ -1,4 +1,4 @@
-"""An unexpected exception, as a finding in one line: never a traceback, yet enough to report
+"""Turn an unexpected exception into a finding of one line: never a traceback, yet enough to report
 it by.
 
 Does not know where the exception came from.

@@ -1,5 +1,5 @@
-"""Where two sets of files first differ, for a person: which file, at which byte, and how it reads
-there.
+"""Find where two sets of files first differ, for a person: which file, at which byte, and how it
+reads there.
 
 Pure. What a person can read comes first: the patch and the logs say why; what hangs on them
 (objects, manifest) differs with any other file. Does not know what the files are of.

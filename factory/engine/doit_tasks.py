@@ -1,5 +1,5 @@
-"""Cards become doit tasks: the same names, files, order and help; a group per phase and `oneshot`
-over all.
+"""Turn cards into doit tasks: the same names, files, order and help; a group per phase and
+`oneshot` over all.
 
 An action always succeeds in doit's eyes and returns its verdict as values, because doit's
 own failures lose the stored state and skip everything downstream, report included. Does

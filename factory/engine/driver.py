@@ -1,4 +1,4 @@
-"""What doit drives: the cards of one pipeline, which of them were asked for, and how each ended.
+"""Answer doit: the cards of one pipeline, which of them were asked for, and how each ended.
 
 While nothing changed since a start that had nothing to execute, it answers from memory and opens no
 pipeline. The first question that memory cannot answer opens it, and from then on every byte is

@@ -1,5 +1,4 @@
-"""Integration, the unconfined part: give the bundles to Z, compare its answer, check the merged
-tree.
+"""Integrate, the unconfined part: give the bundles to Z, compare its answer, check the merged tree.
 
 Z decides what the bundles merge to, in its own process. This side copies bundles into the
 run, derives Z's result once more, and runs acceptance over it. It moves no ref.

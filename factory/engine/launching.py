@@ -1,5 +1,4 @@
-"""Launching as the pipeline does it: one pack is run where it may be, and what came of it is
-recorded.
+"""Launch a pack as the pipeline does: run it where it may be, and record the result.
 
 `run.launch` returns a value; this side takes the pack's lock, begins the pack in the ledger, writes
 the raw files, puts the bundle in its place, and only then says that it is there.

@@ -1,4 +1,4 @@
-"""What a start leaves to the next: the cards of a repository, and that none had to be executed.
+"""Remember from one start to the next the cards of a repository, and that none had to be executed.
 
 The file (`.factory/cache/memory`) answers two questions while nothing changed: which cards there
 are, so that `doit list` reads no contract, and whether any of them has to be executed. It never

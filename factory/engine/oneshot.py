@@ -1,4 +1,4 @@
-"""How the command line runs the graph: doit's own control, runner and database, without doit's
+"""Run the graph for the command line: doit's own control, runner and database, without doit's
 command line.
 
 So there is one engine, and no configuration file of the current folder is ever read:

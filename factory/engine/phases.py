@@ -1,5 +1,5 @@
-"""The phases, in their order: what cards each has, what decides whether a card is executed again,
-and when a stored PASS stays valid.
+"""Define the phases, in their order: what cards each has, what decides whether a card is executed
+again, and when a stored PASS stays valid.
 
     >>> [phase.name for phase in PHASES]
     ['preflight', 'launch', 'bundle-validate', 'integrate', 'summary']

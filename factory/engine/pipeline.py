@@ -1,4 +1,4 @@
-"""Drives the phases of one repository over one run, for one process.
+"""Drive the phases of one repository over one run, for one process.
 
 A PASS that is up to date is not executed again; anything else is. Every refusal becomes the
 findings of its card, every defect a CRASH. Does not know what a phase does, nor who asks.

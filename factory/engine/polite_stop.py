@@ -1,4 +1,4 @@
-"""A polite request to stop acts as Ctrl-C does, and both are heard at once, whatever the main
+"""Let a polite request to stop act as Ctrl-C does, and notice both at once, whatever the main
 thread waits for.
 
 The interpreter notes a signal and answers it in the main thread, between two steps or where a wait

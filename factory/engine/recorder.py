@@ -1,5 +1,5 @@
-"""The one way into the ledger for a run: events reach it in the order they were recorded, whichever
-thread records them.
+"""Record a run's events: they reach the ledger in the order they were recorded, whichever thread
+records them.
 
 Events that need no sync of their own wait for the next one of their pack: those of the run under
 "", those of a pack under its id. Does not know what an event says, nor when a run starts or ends.

@@ -1,4 +1,4 @@
-"""What a process leaves to the next start, so that it need not look at everything again.
+"""Keep what a process leaves to the next start, so that it need not look at everything again.
 
 Rule: what is remembered was looked at, and did not change since. What was there before this process
 began was read by it; what it wrote itself is read once more, a tick later, so that no write in

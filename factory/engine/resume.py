@@ -1,5 +1,4 @@
-"""Bundles that a killed run had finished: the next run takes them over, so that no command runs
-twice.
+"""Take over the bundles that a killed run had finished, so that no command runs twice.
 
 Rule: the ledger decides, as far as this user wrote it here. A pack is resumed where its last
 `pack.finished` says PASS, names the very bundle that is there, belongs to a run that never

@@ -1,5 +1,5 @@
-"""One run of a repository in one process: what it is about, how far it got, and what is known of
-each card.
+"""Define one run of a repository in one process: what it is about, how far it got, and what is
+known of each card.
 
 A run id is minted only when something executes. A run goes one way through its states:
 

@@ -1,4 +1,4 @@
-"""How a process starts on a repository: from memory where nothing changed, else by opening it.
+"""Start a process on a repository: from memory where nothing changed, else by opening it.
 
 Loads nothing of what opening needs before it is needed: `doit list` and a start that has nothing to
 execute go through here.

@@ -1,4 +1,4 @@
-"""The end of a run: its status document, the headline of each card, and the closing lines.
+"""End a run: its status document, the headline of each card, and the closing lines.
 
 Everything is taken from verdicts and bundles; nothing is decided here that `status_eval` has
 not decided.

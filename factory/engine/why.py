@@ -1,5 +1,5 @@
-"""Why a pack would run again, and why its last verdict is what it is. Reads only, and works when
-nothing ran yet.
+"""Say why a pack would run again, and why its last verdict is what it is. Reads only, and works
+when nothing ran yet.
 
 What the pack's bundle was made from (its ACTION.json) is compared with the action as it is
 now. Decides nothing that planning and the judges have not decided.

@@ -1,4 +1,4 @@
-"""Wiring: builds adapters and hands them to phases. Decides nothing, and builds late what costs.
+"""Build adapters and hand them to phases. Decides nothing, and builds late what costs.
 
 `pipeline` must stay cheap, since `doit list` goes through it: no process is started for a
 sandbox, no tree is read, before a card asks.

@@ -1,1 +1,1 @@
-"""What a run leaves: ledger, attestations, keys, index, review, and what may go."""
+"""Keep what a run leaves: ledger, attestations, keys, index, review, and what may go."""

@@ -1,4 +1,4 @@
-"""Envelopes of statements (`log.dsse`, with the type of in-toto), and digest lists.
+"""Read and write envelopes of statements (`log.dsse`, with the type of in-toto), and digest lists.
 
 `format_digests` and `parse_digests` are each other's inverse (the form of `sha256sum`); what would
 not be printed so is refused. Does not know what a statement says, nor whom to trust.

@@ -1,4 +1,4 @@
-"""The evidence index: an inventory of every run and every file in it, made from disk and ledger.
+"""Make the evidence index: an inventory of every run and every file in it, from disk and ledger.
 
 Rule: it is made without changing evidence, and making it twice gives the same bytes; a question is
 answered from the index and from nothing else. What has not changed since the last time is not read

@@ -1,4 +1,4 @@
-"""Garbage collection: remove what is proved to be superseded or exported, each recorded before it
+"""Collect garbage: remove what is proved to be superseded or exported, each recorded before it
 goes.
 
 Order of effects, each thing alone: the folder is moved aside in one step → ledger event → it is

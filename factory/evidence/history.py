@@ -1,4 +1,4 @@
-"""The ledger as a history to query: which events, and whether a checkpoint of it can still be true.
+"""Query the ledger as a history: which events, and whether a checkpoint of it can still be true.
 
 Pure functions over events and line hashes. Order is by `seq`; times are only compared as text,
 since the ledger writes them in one form (RFC 3339, UTC, milliseconds). Does not know files, nor

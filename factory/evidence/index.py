@@ -1,5 +1,5 @@
-"""The evidence index: the type of each file of a run, the ledger's facts of a run, and one textual
-form.
+"""Define the evidence index: the type of each file of a run, the ledger's facts of a run, and one
+textual form.
 
 One row a line, so that two indexes can be compared by eye, and canonical in itself (sorted keys, no
 spaces). `format_index` and `parse_index` are each other's inverse. Does not know files or clocks.

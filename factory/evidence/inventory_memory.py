@@ -1,4 +1,5 @@
-"""The memory of one surveyed run, as one file: a seal of what follows, sizes, then flat columns.
+"""Keep the memory of one surveyed run as one file: a seal of what follows, sizes, then flat
+columns.
 
 A cache: what is damaged, of another form or of another machine's byte order, or not sealed by this
 user, counts as absent, and costs time only. Does not know which of it may be trusted.

@@ -1,5 +1,5 @@
-"""The head of the ledger at a run's end: its checkpoint, compared with the checkpoints of earlier
-runs.
+"""Sign the head of the ledger at a run's end: its checkpoint, compared with the checkpoints of
+earlier runs.
 
 A log never vouches for two histories (C2SP tlog-checkpoint): where the ledger contradicts an
 earlier checkpoint of its own, no checkpoint is made and the run does not finish. Roots come with

@@ -1,4 +1,5 @@
-"""Lines of the ledger file, as bytes: all of them, those that contain a text, and from the end.
+"""Read lines of the ledger file, as bytes: all of them, those that contain a text, and from the
+end.
 
 Every function reads the first `size` bytes, which end with a line feed, and yields lines without
 theirs. Does not know what a line says.

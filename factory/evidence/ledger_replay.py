@@ -1,4 +1,4 @@
-"""Replay of this repository's ledger, compared with the run folders. Reads only.
+"""Replay this repository's ledger, and compare it with the run folders. Reads only.
 
 Does not know how a run is rebuilt: that is `evidence.replay`.
 """

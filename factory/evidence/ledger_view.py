@@ -1,5 +1,5 @@
-"""Queries of the ledger: events by what they say, a proof of one, and whether two checkpoints
-agree.
+"""Answer queries of the ledger: events by what they say, a proof of one, and whether two
+checkpoints agree.
 
 A checkpoint is named by the run that has it, by a file, or by `now`, the current ledger. Reads
 only. A signature counts only if its key is pinned in the repository.

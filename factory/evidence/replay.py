@@ -1,5 +1,4 @@
-"""Replay: the ledger read as a history of runs, rebuilt event by event through one transition
-table.
+"""Replay the ledger as a history of runs, event by event through one transition table.
 
 An event that the table does not allow at its position is refused by name: the orchestrator cannot
 have written it there. State is never stored, only replayed. Does not know files;

@@ -1,4 +1,4 @@
-"""What may be removed: a pure decision over facts about run folders. What has no proved copy stays.
+"""Decide what may be removed, from facts about run folders. What has no proved copy stays.
 
 Never removed: the ledger, the last run, a run that markers still name, a run that the ledger does
 not know, a bundle or result of which there is no copy. Does not know how a proof was made.

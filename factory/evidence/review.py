@@ -1,5 +1,4 @@
-"""The review of a whole repository: objective checks over work tree, ledger, runs and index. Reads
-only.
+"""Review a whole repository: objective checks over work tree, ledger, runs and index. Reads only.
 
 Each check is independent: what prevents one is its finding, and the others go on. Does not know
 what a check's outcome means for the verdict: that is `evidence.review_rules`.

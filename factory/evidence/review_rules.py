@@ -1,4 +1,4 @@
-"""The review: which objective checks there are, and what their outcomes mean together. Pure.
+"""Define the objective checks of a review, and what their outcomes mean together. Pure.
 
 Ids are stable: one never changes its meaning and is never reused. Advisory mode reports and does
 not block; strict mode blocks on every error. What was not judged is reported as such, never as

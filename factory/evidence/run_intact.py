@@ -1,5 +1,5 @@
-"""Whether a finished run is unchanged since it ended: its files, its manifest, and its digests in
-the ledger.
+"""Decide whether a finished run is unchanged since it ended: its files, its manifest, and its
+digests in the ledger.
 
 Reads only. Unless `full`, a file is trusted to be unchanged by its inode, size and change time
 (`evidence.inventory`); that detects ordinary edits. With `full` every byte is read. Does not know

@@ -1,4 +1,4 @@
-"""Past runs, found by name or by the ledger, and the files of one that a person looks for.
+"""Find past runs by name or by the ledger, and the files of one that a person looks for.
 
 Reads only.
 """

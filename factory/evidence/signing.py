@@ -1,5 +1,5 @@
-"""Whether a run can have the signatures that policy asks for: compare the key in use with the
-pinned keys.
+"""Decide whether a run can have the signatures that policy asks for: compare the key in use with
+the pinned keys.
 
 Pinned keys are the `*.pub` files of `factory.keys/` in the base commit: what is committed was
 reviewed, what is only in the work tree was not. Where policy requires nothing, having no key is no

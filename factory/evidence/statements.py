@@ -1,4 +1,5 @@
-"""The statements of a run: provenance and test result of each pack, and the summary of the verdict.
+"""Write the statements of a run: provenance and test result of each pack, and the summary of the
+verdict.
 
 Pure functions of evidence. Every time in a statement is the time of a ledger event. Without the few
 members that depend on time, or on who signed (a test lists them), the same inputs under the same

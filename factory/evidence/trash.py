@@ -1,4 +1,4 @@
-"""The trash: what is being removed is moved aside in one step, recorded, and only then deleted.
+"""Remove things in steps: moved aside at once, recorded, and only then deleted.
 
 Rule: a move can be taken back, so whatever is in the trash without a record goes back to its place,
 and whatever is recorded is deleted; one function does both, in the normal path and at the next

@@ -1,5 +1,5 @@
-"""The record that a run was verified: one event after the run's end, made only where a person asks
-for it.
+"""Record that a run was verified: one event after the run's end, made only where a person asks for
+it.
 
 `verify` itself only reads. Decides nothing; the result is given.
 """

@@ -1,4 +1,4 @@
-"""Lock files by the kernel: a lock is free when its owner dies, and its file is never removed.
+"""Lock by files and the kernel: a lock is free when its owner dies, and its file is never removed.
 
 The file next to a lock (who, since when) is for people only; the lock is the kernel's, and if
 nothing was written yet, the kernel is asked who has it. Never degrades to an existence lock.

@@ -1,4 +1,5 @@
-"""Which of the things that a pack tried were denied, by which rule, and what would allow each.
+"""Decide which of the things that a pack tried were denied, by which rule, and what would allow
+each.
 
 Rule: an address that only the sandbox's own processes can listen on is no denial; every other one
 is, since nothing else can be reached. What is not known to be allowable is never said to be. Pure.

@@ -1,1 +1,1 @@
-"""A verifiable log: Merkle tree, signed notes, checkpoints, Ed25519. Knows no event and no run."""
+"""Keep a verifiable log: Merkle tree, signed notes, checkpoints, Ed25519. Knows no run."""

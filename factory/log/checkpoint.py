@@ -1,4 +1,5 @@
-"""Checkpoints of the ledger (C2SP tlog-checkpoint) and proofs against them (C2SP tlog-proof).
+"""Format checkpoints of the ledger (C2SP tlog-checkpoint) and proofs against them (C2SP
+tlog-proof).
 
 A checkpoint says: at this size, the ledger of this origin had this root. It is the text of a
 signed note; without a key it is unsigned, and then vouches for nothing by itself. All forms here

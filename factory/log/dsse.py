@@ -1,4 +1,4 @@
-r"""Signed envelopes (DSSE v1), one a line: the bytes that are signed, and the form of a file.
+r"""Format signed envelopes (DSSE v1), one a line: the bytes that are signed, the form of a file.
 
     >>> pae(b"hello world", "http://example.com/HelloWorld")
     b'DSSEv1 29 http://example.com/HelloWorld 11 hello world'

@@ -1,5 +1,5 @@
-"""The one door to cryptography: Ed25519 keys made, read, used (RFC 8032), private keys as PKCS8 PEM
-(RFC 8410).
+"""Make, read and use Ed25519 keys (RFC 8032), the one door to cryptography; private keys as PKCS8
+PEM (RFC 8410).
 
 Rule: a private key leaves this module only as the bytes of a file to be written; errors never
 quote a key. Does not know where keys are kept.

@@ -1,4 +1,4 @@
-"""Keys and signatures as nouns: a public key, its id, and a signature by it. Ed25519 only.
+"""Define keys and signatures as values: a public key, its id, and a signature by it. Ed25519 only.
 
 Does not know where a key is kept, nor whether it is trusted.
 """

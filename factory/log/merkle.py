@@ -1,5 +1,5 @@
-"""A Merkle tree over the ledger's lines: root, proofs, and who checks them (RFC 6962 §2.1, RFC 9162
-§2.1.3–2.1.4).
+"""Compute a Merkle tree over the ledger's lines: root, proofs, and their check (RFC 6962 §2.1, RFC
+9162 §2.1.3–2.1.4).
 
 SHA-256; a leaf is hashed behind 0x00, a node behind 0x01, so that neither passes for the other.
 `Peaks` grows by one leaf at amortised constant cost, so that a root needs one pass and O(log n)

@@ -1,5 +1,5 @@
-"""Public keys as PEM (RFC 8410 SubjectPublicKeyInfo in RFC 7468 armour), as `openssl` reads and
-writes them.
+"""Read and write public keys as PEM (RFC 8410 SubjectPublicKeyInfo in RFC 7468 armour), as
+`openssl` does.
 
 `format_pem` and `parse_pem` are each other's inverse; anything that would not be printed so is
 refused. Pure: an Ed25519 key in DER is a constant prefix and 32 bytes.

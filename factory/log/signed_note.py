@@ -1,5 +1,5 @@
-"""Signed notes (C2SP signed-note): a text and the signatures under it, in a form that is text
-itself.
+"""Format signed notes (C2SP signed-note): a text and the signatures under it, in a form that is
+text itself.
 
 `format_note` and `parse_note` are each other's inverse; what would not be printed so is refused.
 A signature counts only by a key that the caller already has. Whether it fits is asked of

@@ -1,4 +1,4 @@
-"""Findings: what a guard observed, as a stable id with facts, a pack and a place.
+"""Define a finding: what a guard observed, as a stable id with facts, a pack and a place.
 
 A finding carries facts and no text: the catalogue (`factory.model.findings`) renders its
 sentence, its hint and its remedy. What a finding is about is `pack` and the fact `packs`, never a

@@ -1,4 +1,4 @@
-"""Marker files: the target of each card, and the memory of its verdict between processes.
+"""Keep marker files: the target of each card, and the memory of its verdict between processes.
 
 A marker is a cache of what bundles and runs already say; deleting it costs time only. It is
 believed only under a seal of this user: one that cannot be read, or that somebody else wrote,

@@ -1,4 +1,4 @@
-"""Keys and trees of every pack, computed once per process from the base commit and the work tree's
+"""Compute keys and trees of every pack, once per process from the base commit and the work tree's
 packs, until they are frozen into the plan of a run.
 
 The only code that turns identities into an action. What executes packs has a `Plan`, and never

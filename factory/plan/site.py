@@ -1,4 +1,6 @@
-"""What every phase is given: one repository with all that acts on it, built once by wiring."""
+"""Define what every phase is given: one repository with all that acts on it, built once by
+wiring.
+"""
 
 from __future__ import annotations
 

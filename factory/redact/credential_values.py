@@ -19,8 +19,8 @@ _ADDRESS = re.compile(
 _PATH = re.compile(r"(?:~[A-Za-z0-9._-]*|\.{0,2})(?:/[A-Za-z0-9._@+%~-]+)+/?")
 # A password may begin with a slash: without a name that says so, a path begins with one of these.
 _TOP = re.compile(
-    r"(?:~[A-Za-z0-9._-]*|\.\.?|/(?:app|builds|data|etc|github|home|media|mnt|nix|opt|private|root|run"
-    r"|secrets|srv|tmp|usr|Users|vault|var|work|workspace|workspaces))/.+"
+    r"(?:~[A-Za-z0-9._-]*|\.\.?|/(?:app|builds|data|etc|github|home|media|mnt|nix|opt|private|root"
+    r"|run|secrets|srv|tmp|usr|Users|vault|var|work|workspace|workspaces))/.+"
 )
 _RELATIVE = re.compile(r"[A-Za-z0-9._@+~-]+(?:/[A-Za-z0-9._@+~-]+)*")
 _HOST = re.compile(

@@ -1,1 +1,1 @@
-"""Runs packs: attempts, acceptance, launch, validation, the check of a merged tree."""
+"""Run packs: attempts, acceptance, launch, validation, the check of a merged tree."""

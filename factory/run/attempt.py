@@ -1,5 +1,5 @@
-"""One attempt at one pack: steps in a private view, freeze, judge, accept over exactly the frozen
-tree.
+"""Make one attempt at one pack: steps in a private view, freeze, judge, accept over exactly the
+frozen tree.
 
 Launch and the re-check on a merged tree share `accept`. Knows the sandbox as a port only.
 """

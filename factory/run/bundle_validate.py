@@ -1,4 +1,4 @@
-"""Bundle validation: everything a bundle says is derived again and compared with the contract.
+"""Validate a bundle: derive everything it says again, and compare it with the contract.
 
 Nothing is believed because launch wrote it: trees are walked, the patch is applied by Git
 to the base, the judge is asked again, the status is evaluated again.

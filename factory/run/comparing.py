@@ -1,4 +1,4 @@
-"""A change compared line by line: in a process of its own and in bounded time, where there is much
+"""Compare a change line by line: in a process of its own and in bounded time, where there is much
 to compare.
 
 Rule: what is small is asked of the process that all packs share; nobody waits there for what is

@@ -1,5 +1,5 @@
-"""Defects of the orchestrator itself: a finding that makes the verdict FAIL, and where it came
-from.
+"""Report defects of the orchestrator itself: a finding that makes the verdict FAIL, and where it
+came from.
 
 Rule: what provokes a defect leaves no less evidence than what does not. Does not know who met it,
 nor where the traceback is kept.

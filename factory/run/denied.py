@@ -1,5 +1,5 @@
-"""What the host saw a pack try and not get, read from a run: each with its rule and what would
-allow it.
+"""Read from a run what the host saw a pack try and not get: each with its rule and what would allow
+it.
 
 Rule: only records of the host are read, never a log; whatever has another form counts as not
 there. Decides nothing, and does not know how anything was seen.

@@ -1,5 +1,5 @@
-"""What this host can enforce, and what would keep a run from starting: rows to read, findings to
-act on.
+"""Judge what this host can enforce, and what would keep a run from starting: rows to read, findings
+to act on.
 
 Everything it judges was gathered by others. A lock that is held is a fact, not a fault.
 """

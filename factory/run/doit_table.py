@@ -1,5 +1,4 @@
-"""What stock doit reads of a tree's root, before and after a change: found, and put before its
-judge.
+"""Find what stock doit reads of a tree's root, before and after a change, for its judge.
 
 The same for launch, validation and integration: whole trees in, findings out. A file that is a
 symbolic link in the base is followed within each tree, as opening it would. Decides nothing.
@@ -18,8 +17,8 @@ _MOST_LINKS = 40
 def judge_configuration(
     objects: Objects, pack: str, before: Tree, after: Tree
 ) -> tuple[Finding, ...]:
-    """Findings over every file at the root that doit would read on some platform. Every blob must
-    be stored.
+    """Return findings over every file at the root that doit would read on some platform. Every
+    blob must be stored.
     """
     if before == after:
         return ()

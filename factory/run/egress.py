@@ -1,5 +1,5 @@
-"""What a pack may reach over the network, and the record of what it did: EGRESS.json and one event
-per connection.
+"""Say what a pack may reach over the network, and record what it did: EGRESS.json and one event per
+connection.
 
 The file and the events are made together, after each command, from what the stage's proxy
 recorded. Nothing of it enters a bundle. What a pack wrote into a name or a path goes through the

@@ -1,4 +1,4 @@
-"""Launch: one pack to one bundle, as a value. A function of the planned pack, the tree that it
+"""Launch one pack to one bundle, as a value: a function of the planned pack, the tree that it
 starts from and objects, whatever machine runs it.
 
 Attempts start from a fresh base each; all are recorded; nothing is retried into green. Appends to

@@ -97,7 +97,7 @@ def judge_packs(
     enforcement: Enforcement,
     cloud: UserCloud,
 ) -> tuple[Finding, ...]:
-    """Findings of every contract, and of what it asks for."""
+    """Return findings of every contract, and of what it asks for."""
     found = list(catalogue.all_findings())
     for entry in catalogue.entries:
         if entry.usable and entry.pack is not None:

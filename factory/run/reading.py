@@ -1,4 +1,4 @@
-"""Reading bundles back: from bytes to what other phases decide on. Reads only; believes nothing
+"""Read bundles back: from bytes to what other phases decide on. Reads only; believes nothing
 unchecked.
 """
 

@@ -1,5 +1,5 @@
-"""Acceptance again, over the merged tree: in a fresh sandbox, unless it would see what it already
-ran on.
+"""Run acceptance again over the merged tree: in a fresh sandbox, unless it would see what it
+already ran on.
 
 A check that fails is repeated, asked on the base, and then asked on this pack with each
 other pack alone, within a stated budget of extra runs, to name the pair that breaks.

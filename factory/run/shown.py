@@ -1,4 +1,4 @@
-"""What was shown of packs run twice: kept in the state folder, on record in the ledger, asked when
+"""Keep what was shown of packs run twice: in the state folder, on record in the ledger, asked when
 a run ends.
 
 Rule: a record counts for one action key and one bundle, and only while the last event about its

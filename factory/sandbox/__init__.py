@@ -1,1 +1,1 @@
-"""Confinement of commands: which processes may run, what they see, and the proof of it."""
+"""Confine commands: which processes may run, what they see, and the proof of it."""

@@ -1,4 +1,4 @@
-"""What a backend is: one way of confining commands on this host, fixed.
+"""Define a backend: one way of confining commands on this host, fixed.
 
 A subclass says what it needs of the host, what it promises (nothing unless it says so), how a
 command runs in it, and what it lacks and why. The probe and every stage use the same object, so

@@ -1,4 +1,5 @@
-"""The backend `bubblewrap`: the binary's own namespaces and mounts alone, over a plain folder.
+"""Confine by the backend `bubblewrap`: the binary's own namespaces and mounts alone, over a plain
+folder.
 
 For hosts where a security profile lets that binary make namespaces and nothing else. Every path
 inside is as in the full backend.

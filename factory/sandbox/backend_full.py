@@ -1,5 +1,5 @@
-"""The backend `full`: mount namespace, quota, network and user namespace of the supervisor's own,
-then bubblewrap's, then the system call filter.
+"""Confine by the backend `full`: mount namespace, quota, network and user namespace of the
+supervisor's own, then bubblewrap's, then the system call filter.
 
 Two ways: over an overlay, whose upper layer is a bounded file system; or over a full worktree,
 where overlays cannot be mounted.

@@ -1,5 +1,5 @@
-"""The backend `landlock`: no namespace at all, for containers. The command's first process gives up
-files, network and system calls by itself.
+"""Confine by the backend `landlock`: no namespace at all, for containers. The command's first
+process gives up files, network and system calls by itself.
 
 Paths are the host's; what a command prints of its workspace is written as if it lay at /workspace.
 """

@@ -1,4 +1,4 @@
-"""The backend `none`: commands run as the user, in a full worktree, and nothing is promised.
+"""Run by the backend `none`: commands run as the user, in a full worktree, and nothing is promised.
 
 Portable. What it gives is that no property is given, so that policy blocks unless the user
 accepted every missing one by name; it does not decide that itself. Time, output and the

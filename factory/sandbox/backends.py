@@ -1,4 +1,4 @@
-"""The ways of confining that there are, best first: one row each.
+"""List the ways of confining that there are, best first: one row each.
 
 Adding one is a module with a subclass of `backend.Backend`, a row here, and a test. Pure: the
 modules are loaded by `host_sandbox`, on the platforms that their row names.

@@ -1,5 +1,5 @@
-"""Resource limits of a supervisor and of all that it starts. Stdlib only. Does not know what is
-run.
+"""Limit the resources of a supervisor and of all that it starts. Stdlib only. Does not know what
+is run.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The words of a bubblewrap command line, and the allow-list of what it shows.
+"""Write the words of a bubblewrap command line, from the allow-list of what it shows.
 
 Pure: what the host offers comes in as a value, a tuple of words goes out. Never binds the host's
 `/`: the root inside is a folder with just what a `HostView` names. Every path and name inside is

@@ -1,4 +1,4 @@
-"""One command of a stage: bubblewrap from its start to the burial of everything it started.
+"""Run one command of a stage: bubblewrap from its start to the burial of everything it started.
 
 Runs inside the supervisor; stdlib only. Backends that start or end a command in another way
 override a step. Does not know what the command means.

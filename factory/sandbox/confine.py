@@ -1,5 +1,4 @@
-"""The confinement of the integrator process: the whole host read-only, one folder writable, no
-network.
+"""Confine the integrator process: the whole host read-only, one folder writable, no network.
 
 Unlike a pack, the integrator is our own code and reads the repository; what it must never do is
 change anything outside its run folder. Two walls, each measured: bubblewrap's read-only mounts,

@@ -1,4 +1,4 @@
-"""Folders of the sandbox's own: made, and removed whatever modes, links and depth commands left.
+"""Make folders of the sandbox's own, and remove them whatever modes, links and depth commands left.
 
 Does not know what a folder is for.
 """

@@ -1,4 +1,4 @@
-"""A command that is a child of the supervisor's own and becomes the command by itself.
+"""Run a command that is a child of the supervisor's own and becomes the command by itself.
 
 Stdlib only, and light: the launcher starts for each run. Does not know what a command means.
 """

@@ -1,4 +1,4 @@
-"""Finds what this host offers for confinement: bubblewrap binaries, their identity, and which user
+"""Find what this host offers for confinement: bubblewrap binaries, their identity, and which user
 packs run as.
 
 Nothing here decides whether a binary is good; a probe does, by trying. Does not know what a

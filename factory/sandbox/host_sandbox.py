@@ -1,4 +1,4 @@
-"""The sandbox of this host: measures once what it can enforce, then opens stages.
+"""Measure once what the sandbox of this host can enforce, then open stages.
 
 `view` shows a folder with the file a.txt, `folder` is an empty one for the sandbox's own:
 

@@ -1,4 +1,5 @@
-"""The supervisor's half of the backend `bubblewrap`: the binary makes every namespace and mount.
+"""Serve the supervisor's half of the backend `bubblewrap`: the binary makes every namespace and
+mount.
 
 Stdlib only, and light: the launcher starts for each run. Does not know what a command means.
 """

@@ -1,5 +1,5 @@
-"""The supervisor's half of the backend `full`: a mount namespace in which the stage's private layer
-lies on a file system that bounds bytes and inodes; nothing is mounted on the host.
+"""Serve the supervisor's half of the backend `full`: a mount namespace in which the stage's private
+layer lies on a file system that bounds bytes and inodes; nothing is mounted on the host.
 
 Stdlib only, and light: the launcher starts for each run. Does not know what a command means.
 """

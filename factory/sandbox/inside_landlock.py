@@ -1,4 +1,4 @@
-"""The supervisor's half of the backend `landlock`: a command's first process gives up files,
+"""Serve the supervisor's half of the backend `landlock`: a command's first process gives up files,
 network and system calls by itself.
 
 Stdlib only, and light: the launcher starts for each run. Does not know what a command means.

@@ -1,4 +1,4 @@
-"""How a stage is made by the backends that mount nothing of their own: a plain folder.
+"""Make a stage for the backends that mount nothing of their own: a plain folder.
 
 As root everything runs as another user. Where that user cannot reach what a command needs (an
 interpreter below a root-only home), and the kernel lets root mount, the supervisor keeps a mount

@@ -1,4 +1,5 @@
-"""The few Linux system calls that Python's standard library lacks, as functions that raise OSError.
+"""Make the few Linux system calls that Python's standard library lacks, as functions that raise
+OSError.
 
 Stdlib only. Does not know why anything is called.
 """

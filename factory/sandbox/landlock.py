@@ -1,5 +1,4 @@
-"""Landlock, the kernel's way for a process to give up access to files and network for good, by
-plain system calls.
+"""Give up access to files and network for good, by the kernel's Landlock and plain system calls.
 
 A process names what it still needs; everything else that the running kernel can refuse is refused
 to it and to all it starts, root or not. What a kernel is too old for is not handled, and `refused`

@@ -1,4 +1,5 @@
-"""The warm helper: started once by the orchestrator, it forks a supervisor per stage, one ahead.
+"""Run the warm helper: started once by the orchestrator, it forks a supervisor per stage, one
+ahead.
 
 Started as `python -I -S launcher.py FD` before threads and heavy imports, so that a fork is
 cheap and safe. Stdlib only. When the orchestrator's end of the socket hangs up, it exits,

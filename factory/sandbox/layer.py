@@ -1,4 +1,5 @@
-"""What a stage left behind: descriptors of folders to be read when every process of it is dead.
+"""Open what a stage left behind: descriptors of folders to be read when every process of it is
+dead.
 
 Does not know how the processes were ended, nor who reads.
 """

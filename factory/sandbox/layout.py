@@ -1,4 +1,5 @@
-"""Where things lie in a stage's own mount namespace, and its bounded file systems. Stdlib only.
+"""Name where things lie in a stage's own mount namespace, and its bounded file systems. Stdlib
+only.
 
 The stage is put together below `BUILD` and then becomes the root of its namespace, so that neither
 the supervisor nor bubblewrap sees anything of the host but what was placed there.

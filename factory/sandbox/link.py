@@ -1,4 +1,5 @@
-"""The orchestrator's end: one launcher process, and a link per stage to its supervisor.
+"""Talk to the launcher, from the orchestrator's end: one process, and a link per stage to its
+supervisor.
 
 The output of a command is read in the calling thread. Whatever goes wrong here closes the
 link, and a closed link ends every process of the stage. Does not know what is mounted or why.

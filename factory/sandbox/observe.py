@@ -1,5 +1,4 @@
-"""Sees which addresses the processes of a stage try to reach, and lets every call go on as it
-would.
+"""See which addresses the processes of a stage try to reach, and let every call go on as it would.
 
 Rule: observation only. A filter on the supervisor, which all that it starts inherit, has the kernel
 ask before a connection; the answer is always "continue". What denies is the network namespace, so

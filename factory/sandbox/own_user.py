@@ -1,5 +1,5 @@
-"""A user of this host for one stage alone, where the orchestrator is root and no namespace parts
-one stage from others.
+"""Take a user of this host for one stage alone, where the orchestrator is root and no namespace
+parts one stage from others.
 
 Stages that ran as one user could signal each other, share the bound on processes, and change modes
 and times of each other's files. A user is taken by a name that the kernel keeps for as long as

@@ -1,4 +1,4 @@
-"""The person's own terminal during a session: raw while it lasts, and as it was afterwards,
+"""Lend the person's own terminal to a session: raw while it lasts, and as it was afterwards,
 whatever happens.
 
 Rule: what a sandbox shows passes the filter of `sandbox.terminal_filter`, and the terminal is given

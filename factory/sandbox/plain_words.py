@@ -1,5 +1,5 @@
-"""What a command is given by the backends that mount nothing of their own: bubblewrap's words, or
-an environment.
+"""Write what a command is given by the backends that mount nothing of their own: bubblewrap's
+words, or an environment.
 
 Pure. Every path inside is as in the full backend where bubblewrap can make it so; with Landlock
 alone paths are the host's, and what a command prints of its workspace is written as if it lay at

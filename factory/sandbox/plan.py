@@ -1,4 +1,4 @@
-"""What the supervisor is given of one stage: its folders, bounds and user.
+"""Define what the supervisor is given of one stage: its folders, bounds and user.
 
 Does not know which backend makes it.
 """

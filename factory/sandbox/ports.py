@@ -1,4 +1,4 @@
-"""What a sandbox promises to those who open stages in it, and what it asks of them.
+"""Define what a sandbox promises to those who open stages in it, and what it asks of them.
 
 A stage is one private writable view. Its commands run one after another, each in a sandbox of its
 own over the same private layer; when the stage is frozen, every process that ever ran in it is

@@ -1,4 +1,4 @@
-"""Proves a confinement by trying to leave it, and says property by property how that was shown.
+"""Prove a confinement by trying to leave it, and say property by property how that was shown.
 
 The same plan, filter and mounts as for packs; only the limits are small. A property whose
 attempt could not be made is not given: absent evidence is absence. What an attempt reached

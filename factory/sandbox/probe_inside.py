@@ -1,4 +1,4 @@
-"""Runs inside the sandbox and tries what must not work there; prints one JSON object of what did.
+"""Try, inside the sandbox, what must not work there; print one JSON object of what did.
 
 Executed by the interpreter that packs get, from the probe's own workspace; stdlib only, imports
 nothing of this project. Every attempt is harmless where it succeeds. Does not decide anything.

@@ -1,4 +1,4 @@
-"""Carries bytes between a person and a terminal inside a stage, until its command has ended.
+"""Carry bytes between a person and a terminal inside a stage, until its command has ended.
 
 Rule: only bytes pass. The terminal was made inside the sandbox and this end of it came out; nothing
 of the person's goes in. Keystrokes wait in a bounded buffer where nobody reads them. Does not know

@@ -1,4 +1,4 @@
-"""The system call filter, built as classic BPF without any library.
+"""Build the system call filter as classic BPF, without any library.
 
 Pure: numbers in, bytes out. What is named here answers EPERM, or ENOSYS where a program then falls
 back to an older call that can be judged by its arguments. Other calls of the kernels known here are

@@ -1,4 +1,4 @@
-"""One open stage on Linux: commands through its link, then the dead layer.
+"""Serve one open stage on Linux: commands through its link, then the dead layer.
 
 Rule: nothing of the layer is read while a process of the stage lives. Does not know how the
 view was made or how processes are confined.

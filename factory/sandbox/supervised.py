@@ -1,4 +1,4 @@
-"""What backends have in common whose stages a supervisor makes and keeps.
+"""Share what backends have in common whose stages a supervisor makes and keeps.
 
 A subclass turns what was found on the host into words: the template that a spare supervisor
 prepares, the plan of a stage, the request for a command. Its other half, `inside`, carries them out

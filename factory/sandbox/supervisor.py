@@ -1,4 +1,4 @@
-"""One stage's keeper: runs its commands, leaves no survivor.
+"""Keep one stage: run its commands, leave no survivor.
 
 A fork of the launcher, one per stage, made ahead of it: as a spare it prepares what all stages have
 in common, then takes the next request off the launcher's socket. How a stage is made and a command

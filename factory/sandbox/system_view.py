@@ -1,5 +1,4 @@
-"""What of the host's system a pack may see, found by looking: /usr, its links, and an /etc of our
-own.
+"""Find what of the host's system a pack may see: /usr, its links, and an /etc of our own.
 
 The /etc inside has a constant user list and nothing that names this host; certificates, the
 loader's cache and what links of /usr lead to come from the host. Does not know about packs or

@@ -1,5 +1,4 @@
-"""What of a sandboxed program's output may act on a person's terminal: an allow-list of escape
-sequences.
+"""Filter what a sandboxed program prints to a person's terminal: an allow-list of escape sequences.
 
 Rule: nothing passes that makes a terminal answer, write a clipboard, print, rename or move its
 window, report the mouse, or stay changed after the session. A sequence passes whole, in its

@@ -1,5 +1,5 @@
-"""Runs inside the sandbox before a session: makes a terminal there, hands its far end out, and
-becomes the command.
+"""Make a terminal inside the sandbox before a session, hand its far end out, and become the
+command.
 
 Executed by its text, by the interpreter that packs get, under its own constant environment: nothing
 of the pack runs before the link is closed. Stdlib only, imports nothing of this project. Does not

@@ -1,4 +1,4 @@
-"""The values that go into a sandbox and come out of it, and the error it raises.
+"""Define the values that go into a sandbox and come out of it, and the error it raises.
 
 Pure. Does not know what a command means or whether its result is good.
 """

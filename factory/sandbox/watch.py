@@ -1,4 +1,4 @@
-"""What the descendants of a process are and how much memory they have, read from /proc.
+"""Read from /proc what the descendants of a process are and how much memory they have.
 
 Stdlib only; runs inside the supervisor. Everything here is sampling: a process may be gone by the
 time its numbers are read, and then it counts nothing.

@@ -1,4 +1,4 @@
-"""Length-prefixed JSON messages with descriptors over a unix stream socket.
+"""Send JSON messages with their length before them, and descriptors, over a unix stream socket.
 
 Both ends are ours: the orchestrator on one, the launcher and its supervisors on the other.
 Stdlib only, since the launcher imports it without site-packages. Does not know what a

@@ -1,1 +1,1 @@
-"""What the user lets a repository have: requests of contracts, and the grants that answer them."""
+"""Decide what the user lets a repository have: requests of contracts, and grants."""

@@ -1,4 +1,4 @@
-"""Requests: what contracts and a repository's configuration ask of the user, and what was granted.
+"""Find what contracts and a repository's configuration ask of the user, and what was granted.
 
 Rule: a request takes effect once the user has granted exactly it. It is (kind, thing, who asks),
 never the content of what it names, so that a later version of the same contract does not ask

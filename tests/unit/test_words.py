@@ -129,6 +129,20 @@ def test_no_finding_uses_a_private_word() -> None:
     assert found == [], f"write instead: {PRIVATE}"
 
 
+def test_a_docstring_begins_with_a_verb() -> None:
+    no_verb = re.compile(
+        r"(?:What|Whether|Which|How|Where|As|Who|When|Why|A|An|The|One|All|Every|Findings)\b|`"
+    )
+    found = [
+        f"{path.relative_to(PACKAGE)}:{getattr(node, 'lineno', 1)}"
+        for path in sorted(PACKAGE.rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+        and no_verb.match(ast.get_docstring(node) or "")
+    ]
+    assert found == [], "say what comes out: Return, Read, Make, Decide, Define …"
+
+
 def defined_in(package: Path) -> dict[str, list[str]]:
     """Return for each class name the modules that define it, as paths below the package."""
     found: dict[str, list[str]] = defaultdict(list)

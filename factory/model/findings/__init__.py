@@ -1,1 +1,1 @@
-"""The catalogue of findings, a table for each subject."""
+"""List the catalogue of findings, a table for each subject."""

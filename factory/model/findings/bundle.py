@@ -1,4 +1,4 @@
-"""Findings about bundles and their integration."""
+"""List findings about bundles and their integration."""
 
 from __future__ import annotations
 

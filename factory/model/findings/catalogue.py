@@ -1,4 +1,4 @@
-"""The whole vocabulary of findings, one entry for each id.
+"""Join the whole vocabulary of findings, one entry for each id.
 
 An id never changes its meaning and is never reused; a new refusal gets a new id. A new entry goes
 into the table of its subject.

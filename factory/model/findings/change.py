@@ -1,5 +1,5 @@
-"""Findings about what a pack did: the paths it changed, the bounds it met, its commands, its
-artifacts.
+"""List findings about what a pack did: the paths it changed, the bounds it met, its commands,
+its artifacts.
 """
 
 from __future__ import annotations

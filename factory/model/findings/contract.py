@@ -1,4 +1,4 @@
-"""Findings about contracts and configuration: what they say, and what they ask for."""
+"""List findings about contracts and configuration: what they say, and what they ask for."""
 
 from __future__ import annotations
 

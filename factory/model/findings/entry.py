@@ -1,4 +1,4 @@
-"""What the catalogue says of one kind of finding, and how its texts take up the facts.
+"""Define what the catalogue says of one kind of finding, and how its texts take up the facts.
 
 A text is a format string over the facts, or one for each value of the fact `case`:
 

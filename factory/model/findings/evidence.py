@@ -1,4 +1,4 @@
-"""Findings about runs on disk, the evidence index, and the review of a repository."""
+"""List findings about runs on disk, the evidence index, and the review of a repository."""
 
 from __future__ import annotations
 

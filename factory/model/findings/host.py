@@ -1,4 +1,4 @@
-"""Findings about the host: what it lacks, and what it does not enforce."""
+"""List findings about the host: what it lacks, and what it does not enforce."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Findings about the judge of a result: what was changed of it, and what a PASS has not shown."""
+"""List findings about the judge of a result: what was changed of it, and what a PASS has not
+shown.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Findings about signing keys, checkpoints and the ledger."""
+"""List findings about signing keys, checkpoints and the ledger."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Findings about the Git repository that a run starts from."""
+"""List findings about the Git repository that a run starts from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Findings about what Git stores of a change: ignore rules and attributes."""
+"""List findings about what Git stores of a change: ignore rules and attributes."""
 
 from __future__ import annotations
 

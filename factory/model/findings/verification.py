@@ -1,4 +1,4 @@
-"""Findings of the independent checker."""
+"""List findings of the independent checker."""
 
 from __future__ import annotations
 
