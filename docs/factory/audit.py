@@ -25,7 +25,8 @@ VERSION = 1
 BELIEVED = """To be believed still: that the signer's host ran these commands, under the enforcement that
 each provenance states, and that they printed this; times; why a pack was run again; that signer.pub
 is the key of whom you think; that the contract's YAML means what its text says: each scope, host
-and command was found in its text, and the text was not interpreted."""
+and command was found in its text, and the text was not interpreted; which tests a log names, and
+which part of a file that is half code changed."""
 PROVENANCE = "https://slsa.dev/provenance/v1"
 TEST_RESULT = "https://in-toto.io/attestation/test-result/v0.1"
 SUMMARY = "https://slsa.dev/verification_summary/v1"
@@ -601,6 +602,42 @@ def key(action):
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+HALF_CODE = {"package.json", "pyproject.toml", "setup.cfg", "tox.ini", "Cargo.toml"}
+
+def check_judge(name, judge, lock, made):
+    """What a pack changed of its judge is named; a PASS was accepted by the judge as it was, and shows what is required."""
+    judged, asked = made["judged"], lock["judge"]
+    ours = visible((*judge["patterns"], *judge["tests"], *asked["patterns"]))
+    bounds = [visible(patterns) for patterns in (asked["may_change"], *judge["may_change"])]
+    permitted = {row["path"]: row["permitted"] for row in judged["files"]}
+    for path in (row["path"] for row in load(f"{name}/FILES_CHANGED.json")["files"]):
+        known = path in permitted or os.path.basename(path) in HALF_CODE  # of those only a part is the judge's
+        hold(known or not ours(path), f"{name}: {path} belongs to its judge, and is not named")
+        free = all(bound(path) for bound in bounds)
+        hold(permitted.get(path, free) == free, f"{name}: its contract says otherwise of {path}")
+    codes = {row["label"]: row["rc"] for row in judged["runs"]}
+    for row in judged["checks"]:
+        old, before, again = (codes.get(f"{view}.{row['label']}") for view in ("old", "before", "again"))
+        words = ["not-asked"] if old is None else ["broken", "ran-no-test"] if old else ["ok"]
+        hold(row["old_judge"] in words, f"{name}: no command says so of {row['label']} under the old judge")
+        words = ["ran-no-test", "fixed" if again else "flaky"] if before else ["ok" if before == 0 else "not-asked"]
+        hold(row["before"] in words, f"{name}: no command says so of {row['label']} before the work")
+    if made["status"] != "PASS":
+        return
+    kinds = {check["label"]: check["kind"] for check in made["checks"] if check["kind"] != "step"}
+    free, config = set(permitted.values()), any(not r["permitted"] and r["role"] != "test" for r in judged["files"])
+    for label, kind in kinds.items():
+        due = False in free and (config or kind not in ("format", "lint"))
+        hold(not due or codes.get(f"old.{label}") == 0, f"{name}: {label} was not accepted by the old judge")
+        hold(True not in free or f"base.{label}" in codes, f"{name}: {label} was not counted over the base")
+    hold("change" not in asked["require"] or made["files_changed"], f"{name}: it changed nothing, and must")
+    fixed = [row["label"] for row in judged["checks"] if row["before"] == "fixed"]
+    hold("fixed" not in asked["require"] or fixed, f"{name}: it repaired nothing, and must")
+    for number, hunk in enumerate(judged["hunks"], 1):
+        hold(codes.get(f"hunk-{number}.{hunk['failed']}"), f"{name}: nothing fails without hunk {number}")
+    hold(judge["retry"] == "allow" or len(made["attempts"]) == 1, f"{name}: it passed by another attempt")
+
+
 def step_7(run_id):
     started = parsed(content_of("attestations/ledger.jsonl").split(b"\n")[0], "an event")
     plan, run = load("PLAN.json"), load("Z_integrator/STATUS.json")
@@ -632,6 +669,8 @@ def step_7(run_id):
         hold(made["required"] == required, f"{name}: other commands are required than planned")
         ran = {(one["label"], one["kind"], one["name"], one["run"]) for one in made["checks"]}
         hold(ran <= set(commands), f"{name}: other commands ran than planned")
+        hold(planned["action"]["judge"][:1] == [key(plan["judge"])], f"{name}: planned under another judge")
+        check_judge(name, plan["judge"], planned["scope"], made)
     if os.path.exists("run/Z_integrator/MERGE.json"):
         hold(load("Z_integrator/MERGE.json")["order"] == list(keys), "other packs were merged than planned")
     print(f"7. {len(keys)} packs as planned in PLAN.json {started['hashes']['plan'][:12]}")

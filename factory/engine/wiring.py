@@ -63,6 +63,7 @@ from factory.sandbox.host import sandbox_owner
 from factory.sandbox.host_sandbox import HostSandbox
 from factory.sandbox.python_env import ANYWHERE
 from factory.trust.grant_store import GrantStore
+from factory.trust.policy_contract import policy_pack
 from factory.trust.requests import granted_by_policy
 
 KEEP_RECORDS = 90 * 86_400.0  # seconds that a ledger's record outlives its folder
@@ -172,8 +173,8 @@ def site(
     clock = SystemClock()
     objects = GitObjects(found, state / (apart or layout.GIT), redactor=redactor)
     seal = user_seal(user_state_folder(), state)
-    if grants.follows_policy and config.policy_commit:
-        config = _with_grants_of_policy(config, objects)
+    if config.policy_commit:
+        config = _with_packs_of_policy(config, objects, follows=grants.follows_policy)
     views = ViewStore(objects, state / layout.VIEWS, sandbox_owner(), seal)
     setting = _sandbox_setting(config, found.root, seal)
     store = StateStore(state, redactor)
@@ -252,9 +253,17 @@ def _version_of(sandbox: PackSandbox, root: Path, tool: str) -> str | None:
     return sandbox.version_of(tool)
 
 
-def _with_grants_of_policy(config: Config, objects: GitObjects) -> Config:
-    more = granted_by_policy(policy_packs(objects, config), config)
-    return replace(config, grants=tuple(dict.fromkeys((*config.grants, *more))))
+def _with_packs_of_policy(config: Config, objects: GitObjects, *, follows: bool) -> Config:
+    """Return the configuration with what the packs of policy_ref say; if it `follows` them, with
+    grants for what they ask for.
+    """
+    packs = tuple(policy_packs(objects, config))
+    more = granted_by_policy(packs, config) if follows else ()
+    return replace(
+        config,
+        grants=tuple(dict.fromkeys((*config.grants, *more))),
+        policy_packs=tuple(map(policy_pack, packs)),
+    )
 
 
 def policy_packs(objects: GitObjects, config: Config) -> Iterator[TaskPack]:

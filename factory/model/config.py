@@ -55,6 +55,7 @@ class GrantKind(enum.Enum):
     ANY_HOST = "any-host"
     VARIABLE = "variable"
     BOUND = "bound"
+    JUDGE = "judge"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,17 @@ class Grant:
     kind: GrantKind
     thing: str
     pack: str
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyPack:
+    """Record what the commit of policy_ref says of one pack: what it may change of its judge, and
+    digests of acceptance, scope, `require` and `judge` by these names.
+    """
+
+    id: str
+    permits: tuple[str, ...]
+    digests: tuple[tuple[str, str], ...]
 
 
 MIB = 1 << 20
@@ -84,7 +96,7 @@ class Config:
     """Contain every configurable value.
 
     `policy_ref` is the ref that the user named for the policy in force, `policy_commit` the commit
-    that it is; empty: the configuration of the work tree is.
+    that it is; empty: the configuration of the work tree is. `policy_packs` are its sound packs.
     `protected` adds scope patterns to the built-in protected list; `ceilings` bounds what a pack
     may declare without a grant; `grants` are what the user granted; `accepted_missing` names
     properties whose absence the user accepts; `backend` is the user's choice of what confines
@@ -105,6 +117,7 @@ class Config:
     protected: tuple[str, ...] = ()
     policy_ref: str = ""
     policy_commit: str = ""
+    policy_packs: tuple[PolicyPack, ...] = ()
     ceilings: Limits = CEILINGS
     overlap: OverlapPolicy = OverlapPolicy.BLOCK
     isolation: IsolationMode = IsolationMode.AUTO

@@ -17,6 +17,7 @@ from factory.model.pack import TaskPack
 from factory.plan.cloud import UserCloud
 from factory.plan.planner import Planner
 from factory.sandbox.properties import Enforcement, Property
+from factory.trust.policy_contract import judge_contract
 from factory.trust.requests import judge_grants
 
 
@@ -85,6 +86,7 @@ def judge_launch(
     return (
         *judge_host(config, enforcement),
         *judge_grants(pack, config),
+        *judge_contract(pack, config),
         *judge_network(pack, config, enforcement),
         *cloud.judge(pack),
     )
@@ -104,6 +106,7 @@ def judge_packs(
             found += judge_pack(entry.pack, planner.missing_tools(entry.pack))
             found += planner.passed_secrets(entry.pack)
             found += judge_grants(entry.pack, config)
+            found += judge_contract(entry.pack, config)
             found += judge_network(entry.pack, config, enforcement)
             found += cloud.judge(entry.pack)
     return tuple(found)

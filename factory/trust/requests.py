@@ -23,6 +23,7 @@ from factory.model.finding import Finding, Location
 from factory.model.findings.entry import Facts
 from factory.model.pack import Limits, TaskPack
 from factory.strict import canonical
+from factory.trust.policy_contract import new_permits
 
 ANY_HOST = "*"
 _FORM = "grant/1"
@@ -77,6 +78,10 @@ def requests_of(pack: TaskPack, config: Config) -> tuple[GrantRequest, ...]:
             where = pack.place(f"/limits/{limit.name}")
             thing = f"{limit.name}={asked}"
             found.append(GrantRequest(GrantKind.BOUND, thing, pack.id, where))
+    here = Location(f"{pack.folder}/acceptance.yml")
+    found += [
+        GrantRequest(GrantKind.JUDGE, thing, pack.id, here) for thing in new_permits(pack, config)
+    ]
     return tuple(found)
 
 
@@ -162,3 +167,7 @@ def allows(kind: GrantKind, thing: str) -> str:
         case GrantKind.BOUND:
             name, _, value = thing.partition("=")
             return f"use up to {value} {_UNITS.get(name, name)}"
+        case GrantKind.JUDGE:
+            key, _, value = thing.partition("=")
+            verb = "change these files of its own judge" if key == "may_change" else "retire tests"
+            return f"{verb}: {value}"

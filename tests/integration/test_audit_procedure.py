@@ -511,6 +511,21 @@ ALONE: dict[str, tuple[int, str, Tamper]] = {
         "TASK-0001: other commands are required than planned",
         set_in("TASK-0001/STATUS.json", "required", to=[]),
     ),
+    "a word of the old judge": (
+        7,
+        "TASK-0001: no command says so of tests-1 under the old judge",
+        set_in("TASK-0001/STATUS.json", "judged", "checks", 0, "old_judge", to="ok"),
+    ),
+    "a word of what was before": (
+        7,
+        "TASK-0001: no command says so of tests-1 before the work",
+        set_in("TASK-0001/STATUS.json", "judged", "checks", 0, "before", to="fixed"),
+    ),
+    "another judge": (
+        7,
+        "planned under another judge",
+        planned_anew("judge", "tests", to=[]),
+    ),
     "a merge of other packs": (
         7,
         "other packs were merged than planned",

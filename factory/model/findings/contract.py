@@ -211,6 +211,8 @@ CONTRACT: Mapping[str, CatalogueEntry] = {
             "any-host": "it asks to reach any public host ({thing}), which you have not granted",
             "variable": "it asks for your variable {thing}, which you have not granted",
             "bound": "it asks for {thing}, over the ceiling, which you have not granted",
+            "judge": "it asks to have {thing}, which its version at policy_ref lacks and you have"
+            " not granted",
         },
         hint="It could {allows}. See and answer it with: factory grant",
         remedy="no change of the contract is needed: grant it with: factory grant {digest}; or"
@@ -233,6 +235,12 @@ CONTRACT: Mapping[str, CatalogueEntry] = {
                 "case": "bound",
                 "thing": "timeout=7200",
                 "allows": "use up to 7200 seconds for one attempt",
+                "digest": "0" * 64,
+            },
+            {
+                "case": "judge",
+                "thing": "may_change=tests/",
+                "allows": "change these files of its own judge: tests/",
                 "digest": "0" * 64,
             },
         ),

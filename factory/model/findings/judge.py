@@ -23,6 +23,16 @@ _UNDER_OLD_MERGED = (
 _SEE_LOG = "Its log under the old judge is LOGS/old.{label}.log of the bundle."
 _BY_POLICY = "nothing in the contract can allow it: [judge] may_change of policy bounds it"
 
+_OF_POLICY = {
+    "changed": "{what:and} of its contract differ from those at {ref}",
+    "new": "its contract does not exist at {ref}",
+}
+_PINNED = {case: f"{text}; policy says contracts = pinned" for case, text in _OF_POLICY.items()}
+_OF_POLICY_EXAMPLES: tuple[Facts, ...] = (
+    {"case": "changed", "ref": "refs/remotes/origin/main", "what": ("acceptance", "scope")},
+    {"case": "new", "ref": "refs/remotes/origin/main"},
+)
+
 JUDGE: Mapping[str, CatalogueEntry] = {
     "JUDGE_CHANGED": error(
         "a check passes only with the pack's own changes of the judge",
@@ -136,6 +146,18 @@ JUDGE: Mapping[str, CatalogueEntry] = {
         "a pack passed after a failed attempt",
         sentence="attempts: {number} of {most}: it passed after a failed attempt",
         examples=({"number": 2, "most": 3},),
+    ),
+    "CONTRACT_CHANGED": note(
+        "a contract differs from that of policy_ref",
+        sentence=_OF_POLICY,
+        examples=_OF_POLICY_EXAMPLES,
+    ),
+    "CONTRACT_PINNED": error(
+        "a contract differs from that of policy_ref, and policy pins contracts",
+        sentence=_PINNED,
+        hint="Take the contract of policy_ref, or change it there first.",
+        remedy="nothing in the contract can allow it: [judge] contracts of policy says pinned",
+        examples=_OF_POLICY_EXAMPLES,
     ),
     "JUDGE_PERMITTED": note(
         "files of the judge were changed by permission of the contract",

@@ -22,6 +22,7 @@ from factory.model.config import (
     Grant,
     GrantKind,
     OverlapPolicy,
+    PolicyPack,
     RetryPolicy,
     Source,
 )
@@ -295,6 +296,7 @@ def test_the_digest_of_a_configuration_is_that_of_the_values_in_force() -> None:
         replace(known, network_within=("example.org",)),
         replace(known, policy_ref="refs/heads/main"),
         replace(known, policy_commit="1" * 40),
+        replace(known, policy_packs=(PolicyPack("TASK-1", (), ()),)),
         replace(known, grants=(Grant(GrantKind.HOST, "example.org", ""),)),
         replace(known, cloud_inject=("api.example.org x-api-key env:K",)),
         replace(known, recheck_budget=1),
