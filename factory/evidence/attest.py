@@ -79,8 +79,8 @@ def attest(site: Site, status: RunStatus, finished: EventDocument) -> dict[str, 
         _HERE.proof: format_proof(proof),
     }
     digests = {
-        path: site.store.sha256(run.at(path))
-        for path in site.store.files(run)
+        path: digest
+        for path, digest in site.store.digests(run).items()
         if path not in _LATER and path not in made
     }
     digests |= {path: sha256(content) for path, content in made.items()}
