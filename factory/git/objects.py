@@ -332,8 +332,11 @@ class GitObjects:
         depend on the size of `rules`. A .gitignore that is a link is no rule, as in Git.
         """
         asked = sorted(set(paths))
-        with self._rules(rules, asked, ".gitignore") as (scratch, files):
-            return match_ignored(self.git, scratch, files, asked) if files else frozenset()
+        files = self._rules(rules, asked, ".gitignore")
+        if not files:
+            return frozenset()
+        with self._scratch() as scratch:
+            return match_ignored(self.git, scratch, files, asked)
 
     def attributes(
         self, tree: Tree, paths: Iterable[str], names: Iterable[str]
@@ -342,17 +345,17 @@ class GitObjects:
         `tree` specify, by Git's own matching.
         """
         asked = sorted(set(paths))
-        with self._rules(tree, asked, ".gitattributes") as (scratch, files):
-            return match_attributes(self.git, scratch, files, asked, names) if files else {}
+        files = self._rules(tree, asked, ".gitattributes")
+        if not files:
+            return {}
+        with self._scratch() as scratch:
+            return match_attributes(self.git, scratch, files, asked, names)
 
-    @contextmanager
-    def _rules(
-        self, tree: Tree, paths: list[str], name: str
-    ) -> Iterator[tuple[Path, Mapping[str, bytes]]]:
+    def _rules(self, tree: Tree, paths: list[str], name: str) -> Mapping[str, bytes]:
+        """Return the contents of the rule files above `paths`, by path."""
         found = rule_files(tree, paths, name)
         contents = self.read(found.values()) if found else {}
-        with self._scratch() as scratch:
-            yield scratch, {path: contents[oid] for path, oid in found.items()}
+        return {path: contents[oid] for path, oid in found.items()}
 
     def apply_patch(self, before: str, patch: bytes, digest: str = "") -> str:
         """Return the tree id that `git apply --cached` makes of `before`.
