@@ -6,7 +6,7 @@ from argparse import Namespace
 from collections.abc import Iterable
 from enum import Enum
 
-from factory.commands.options import Parser, here
+from factory.commands.options import Parser, add_refs, flags_of, here
 from factory.contract.settings import SETTINGS, Setting
 from factory.engine.wiring import load_config
 from factory.files.user_places import user_config_file
@@ -21,7 +21,7 @@ from factory.strict.values import LARGEST_INTEGER
 
 HELP = {
     "config": """\
-usage: factory config
+usage: factory config [OPTION…]
 
 Show each setting, its value, what a repository may do with it, and where the value came from:
 default < your own file < the repository's factory.toml < FACTORY_* in the environment < a flag;
@@ -29,21 +29,23 @@ whose policy is in force, and what packs ask that you have not granted. Ends wit
 is not valid.
 
 options
+  --policy-ref REF      the commit whose configuration and keys are in force: a full name of a ref
 """,
 }
 
 
 def define(command: str, parser: Parser) -> None:
-    """Add nothing: there is nothing to choose."""
-    del command, parser
+    """Define whose policy is looked at."""
+    del command
+    add_refs(parser, base=False)
 
 
 def run(command: str, given: Namespace) -> CommandResult:
     """Return every setting, whose policy it is, and what is asked. Raise Refusal."""
     from factory.commands.grant import open_requests  # its help does not load another command
 
-    del command, given
-    config, findings = load_config(repository.root_of(here()), {})
+    del command
+    config, findings = load_config(repository.root_of(here()), flags_of(given))
     user_file = str(user_config_file())
     rows = [_row(setting, config, user_file) for setting in SETTINGS]
     width = max(len(row["name"]) for row in rows)

@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import os
 from argparse import Namespace
+from collections.abc import Mapping
 
-from factory.commands.options import Parser, here
+from factory.commands.options import Parser, add_refs, flags_of, here
 from factory.contract.check import Judged, judge_contracts, stale_schemas
 from factory.contract.known_secrets import redactor_for
 from factory.contract.work_tree import UserWorkTree
@@ -27,6 +28,7 @@ Check every task pack, schema and configuration of this repository against their
 sandbox; with PACKs (ids or folders), only those. Ends with the verdict: 0 PASS, 2 BLOCKED.
 
 options
+  --policy-ref REF      the commit whose configuration and keys are in force: a full name of a ref
 """
     ),
 }
@@ -36,21 +38,22 @@ def define(command: str, parser: Parser) -> None:
     """Add the packs."""
     del command
     parser.add_argument("packs", nargs="*", metavar="PACK")
+    add_refs(parser, base=False)
 
 
 def run(command: str, given: Namespace) -> CommandResult:
     """Judge the contracts. Raise Refusal, UsageError."""
     del command
-    return judge_packs(tuple(given.packs))
+    return judge_packs(tuple(given.packs), flags_of(given))
 
 
-def judge_packs(only: tuple[str, ...]) -> CommandResult:
+def judge_packs(only: tuple[str, ...], flags: Mapping[str, str]) -> CommandResult:
     """Return the answer about every contract of the repository, or about the packs in `only`.
 
     Raise Refusal, and UsageError for a name that no pack has.
     """
     root = repository.root_of(here())
-    config, findings = load_config(root, {})
+    config, findings = load_config(root, flags)
     schemas = () if only else stale_schemas(root)
     redactor = redactor_for(os.environ)
     judged = judge_contracts(UserWorkTree(root), config, (*findings, *schemas), only, redactor)

@@ -38,6 +38,7 @@ usage: factory grant
        factory grant DIGEST…
        factory grant --list
        factory grant --revoke DIGEST…
+       factory grant --policy-ref [--revoke]
        factory grant --not-credential NAME|DIGEST…
 
 Packs ask for hosts, for variables of yours, and for more than the ceilings allow. Without words,
@@ -45,12 +46,15 @@ each thing that nobody answered is shown with who asks for it, where, and what i
 is asked about once; without a terminal they are only shown. DIGEST… grants those requests to the
 packs that ask (the first 12 characters do). --list prints your grants, in the form that the file of
 FACTORY_GRANTS has; --revoke takes some back. Grants are kept in your own folder, for this path and
-the address that the repository came from. --not-credential says of the value of a variable of
-yours, or of any value by its SHA-256, that it is no credential: it may then be shown, everywhere.
+the address that the repository came from. --policy-ref grants the hosts and bounds that packs of
+policy_ref ask for there, now and later; never variables, nor what only the work tree asks for; with
+--revoke no more. --not-credential says of the value of a variable of yours, or of any value by its
+SHA-256, that it is no credential: it may then be shown, everywhere.
 
 options
   --list                print the grants of this repository
   --revoke              take back the grants named
+  --policy-ref          what policy_ref asks for
   --not-credential      the values named are no credentials
 """,
 }
@@ -77,6 +81,7 @@ def define(command: str, parser: Parser) -> None:
     del command
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--revoke", action="store_true")
+    parser.add_argument("--policy-ref", action="store_true")
     parser.add_argument("--not-credential", action="store_true")
     parser.add_argument("digests", nargs="*", metavar="DIGEST")
 
@@ -86,6 +91,10 @@ def run(command: str, given: Namespace) -> CommandResult:
     del command
     if given.list and (given.revoke or given.digests):
         raise UsageError("grant --list takes nothing else", "see: factory grant --help")
+    if given.policy_ref and (given.list or given.digests or given.not_credential):
+        raise UsageError("grant --policy-ref takes nothing else but --revoke", _HELP)
+    if given.policy_ref:
+        return _follow(wiring.grants_here(wiring.repository_at(here())), not given.revoke)
     if given.revoke and not given.digests:
         raise UsageError("grant --revoke needs a DIGEST", "see: factory grant --list")
     if given.not_credential:
@@ -100,6 +109,14 @@ def run(command: str, given: Namespace) -> CommandResult:
     if not (sys.stdin.isatty() and sys.stdout.isatty()) or given.json:
         return _show(asked)
     return _ask_all(asked)
+
+
+def _follow(store: GrantStore, follows: bool) -> CommandResult:
+    """Keep whether what policy_ref asks for is granted. Raise Refusal."""
+    store.keep(store.kept(), follows)
+    what = "granted, now and later" if follows else "granted no more"
+    lines = (f"what policy_ref asks for is {what}", f"kept in {store.place}")
+    return CommandResult(Status.PASS, lines, details={"policy_ref": follows})
 
 
 def _deny(given: Namespace, names: tuple[str, ...]) -> CommandResult:
@@ -211,7 +228,8 @@ def _list(asked: _Asked) -> CommandResult:
         for line in format_grants((grant,)).splitlines()
     ]
     details = {"grants": [_row(each) for each in grants], "file": str(asked.store.place)}
-    return CommandResult(Status.PASS, tuple(lines) or ("# no grant",), details=details)
+    follows = ("# follows: policy-ref",) if asked.store.follows_policy else ()
+    return CommandResult(Status.PASS, (*follows, *lines) or ("# no grant",), details=details)
 
 
 def _row(grant: Grant) -> dict[str, str]:

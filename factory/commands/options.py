@@ -62,6 +62,19 @@ class Parser(argparse.ArgumentParser):
         )
 
 
+def add_refs(parser: Parser, base: bool = True) -> None:
+    """Add --policy-ref, and with `base` --base-ref."""
+    if base:
+        parser.add_argument("--base-ref", metavar="REF", default="")
+    parser.add_argument("--policy-ref", metavar="REF", default="")
+
+
+def flags_of(given: argparse.Namespace) -> dict[str, str]:
+    """Return the settings that `add_refs` took, by name."""
+    names = ("base_ref", "policy_ref")
+    return {name: str(getattr(given, name)) for name in names if getattr(given, name, "")}
+
+
 def here() -> Path:
     """Return the current folder. Raise Refusal REPO_NOT_FOUND where it is gone."""
     try:

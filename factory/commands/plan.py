@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from factory.commands.options import Parser, here
+from factory.commands.options import Parser, add_refs, flags_of, here
 from factory.engine import wiring
 from factory.engine.why import Explainer, NextStep, Why
 from factory.judge.status_eval import of_findings
@@ -23,6 +23,7 @@ Runs nothing. Ends with 2 where the contract of a pack is not valid.
 
 options
   --base-ref REF        the commit that packs start from
+  --policy-ref REF      the commit whose configuration and keys are in force: a full name of a ref
 """,
 }
 
@@ -30,13 +31,13 @@ options
 def define(command: str, parser: Parser) -> None:
     """Add the base."""
     del command
-    parser.add_argument("--base-ref", metavar="REF", default="")
+    add_refs(parser)
 
 
 def run(command: str, given: Namespace) -> CommandResult:
     """Return the plan. Raise Refusal."""
     del command
-    run = wiring.pipeline(here(), {"base_ref": given.base_ref} if given.base_ref else {}).run
+    run = wiring.pipeline(here(), flags_of(given)).run
     explainer = Explainer(run.site, run.catalogue, run.planner, run.cards)
     frozen = run.plan
     plan = frozen.document

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from factory.commands.command_table import ORDER, PHASES
-from factory.commands.options import Parser, here, run_id, whole_number
+from factory.commands.options import Parser, add_refs, flags_of, here, run_id, whole_number
 from factory.engine.driver import Driver
 from factory.engine.oneshot import run_cards
 from factory.engine.start import unchanged
@@ -34,6 +34,7 @@ _OPTIONS = """
 options
   -n, --workers N       packs at a time; without it, what the configuration or the host says
   --base-ref REF        the commit that packs start from; without it, the configuration's (HEAD)
+  --policy-ref REF      the commit whose configuration and keys are in force: a full name of a ref
   --run-id ID           name the run, where one is made; without it, a name by time and commit
 """
 _VERDICT = "Ends with the verdict: 0 PASS, 2 BLOCKED, 1 FAIL."
@@ -106,7 +107,7 @@ Settle the verdict of everything before, and say where the evidence is.
 def define(command: str, parser: Parser) -> None:
     """Add the options of every phase; packs and --branch where they mean something."""
     parser.add_argument("-n", "--workers", type=whole_number, metavar="N", default=0)
-    parser.add_argument("--base-ref", metavar="REF", default="")
+    add_refs(parser)
     parser.add_argument("--run-id", type=run_id, metavar="ID")
     if command in _TAKES_PACKS:
         parser.add_argument("packs", nargs="*", metavar="PACK")
@@ -116,7 +117,7 @@ def define(command: str, parser: Parser) -> None:
 
 def run(command: str, given: Namespace) -> CommandResult:
     """Drive the graph to the phase named `command`. Raise Refusal, UsageError, Interrupted."""
-    flags = {"base_ref": given.base_ref} if given.base_ref else {}
+    flags = flags_of(given)
     flags |= {"workers": str(given.workers)} if given.workers else {}
     if command == "oneshot" and not given.run_id and not _wants_details(given):
         root = here()

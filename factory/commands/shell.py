@@ -11,7 +11,7 @@ from argparse import Namespace
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 
-from factory.commands.options import Parser, here
+from factory.commands.options import Parser, add_refs, flags_of, here
 from factory.contract.check import choose
 from factory.engine import wiring
 from factory.engine.pipeline import RepositoryPipeline
@@ -58,6 +58,7 @@ options
   --command LINE        run one line instead of a shell; needs no terminal
   --timeout SECONDS     longest time (default: the pack's limit, for a shell at least an hour)
   --base-ref REF        the commit that packs start from
+  --policy-ref REF      the commit whose configuration and keys are in force: a full name of a ref
 """
     ),
 }
@@ -77,7 +78,7 @@ def define(command: str, parser: Parser) -> None:
     parser.set_defaults(where=Where.WORK)
     parser.add_argument("--command", metavar="LINE", type=_line)
     parser.add_argument("--timeout", metavar="SECONDS", type=_seconds, default=0)
-    parser.add_argument("--base-ref", metavar="REF", default="")
+    add_refs(parser)
 
 
 def _line(text: str) -> str:
@@ -106,7 +107,7 @@ def run(command: str, given: Namespace) -> CommandResult:
             "shell: expected a terminal to work at, found none",
             "give one command with --command LINE",
         )
-    with _opened_apart({"base_ref": given.base_ref} if given.base_ref else {}) as (
+    with _opened_apart(flags_of(given)) as (
         pipeline,
         name,
     ):

@@ -47,7 +47,7 @@ def run(command: str, given: Namespace) -> CommandResult:
     """Write or check. Raise Refusal, UsageError."""
     del command
     if given.action == "lint":
-        return judge_packs(tuple(given.packs))
+        return judge_packs(tuple(given.packs), {})
     if len(given.packs) != 1:
         raise UsageError(
             f"expected one name of a pack, found {len(given.packs)}",

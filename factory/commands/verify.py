@@ -7,11 +7,11 @@ from __future__ import annotations
 import contextlib
 import time
 from argparse import Namespace
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from factory.commands.options import Parser, here, run_id
+from factory.commands.options import Parser, add_refs, flags_of, here, run_id
 from factory.engine.wiring import sound_config, user_keys
 from factory.evidence.ledger_own import OwnLines
 from factory.files.key_files import UserKeys
@@ -63,6 +63,7 @@ options
   --checkpoint FILE     the ledger must continue this checkpoint, kept apart; may be given again
   --since CHECKPOINT    every run that finished after this checkpoint, which the ledger must
                         continue: a file, ref:REF or note:COMMIT (factory ledger export-checkpoint)
+  --policy-ref REF      the commit whose configuration and keys are in force: a full name of a ref
   --strict              what could not be checked is refused too
   --rebuild             make the bundles again and compare them
   --record              append the outcome to the ledger, as an event after the run's end
@@ -112,6 +113,7 @@ def define(command: str, parser: Parser) -> None:
     parser.add_argument("--record", action="store_true")
     parser.add_argument("--key", action="append", type=Path, metavar="FILE", default=[])
     parser.add_argument("--checkpoint", action="append", type=Path, metavar="FILE", default=[])
+    add_refs(parser, base=False)
 
 
 def run(command: str, given: Namespace) -> CommandResult:
@@ -126,7 +128,7 @@ def run(command: str, given: Namespace) -> CommandResult:
             "--record is for runs of this repository, not for --path", "see: factory verify --help"
         )
     began = time.monotonic()
-    witness = _Witness(tuple(given.key), tuple(given.checkpoint))
+    witness = _Witness(tuple(given.key), tuple(given.checkpoint), flags_of(given))
     if given.path is not None:
         verified = _verify_folder(here(), given.path, witness)
     elif given.since:
@@ -137,7 +139,7 @@ def run(command: str, given: Namespace) -> CommandResult:
     else:
         verified = _verify_runs(here(), given.run_id or "", given.all, witness)
     if given.rebuild:
-        verified = tuple(_rebuilt(each) for each in verified)
+        verified = tuple(_rebuilt(each, witness.flags) for each in verified)
     if given.strict:
         verified = tuple(_strict(each) for each in verified)
     lines = [line for each in verified for line in (*run_lines(each), "")]
@@ -162,7 +164,7 @@ def _record(verified: Iterable[Verified], took_ms: int) -> None:
             verification.record(site, checked)
 
 
-def _rebuilt(verified: Verified) -> Verified:
+def _rebuilt(verified: Verified, flags: Mapping[str, str]) -> Verified:
     """Return an intact run with what making its bundles again gave."""
     from factory.engine import rebuild
 
@@ -172,7 +174,7 @@ def _rebuilt(verified: Verified) -> Verified:
             gaps=(*verified.gaps, Gap("rebuild", "the evidence itself does not agree", asked=True)),
         )
     try:
-        made = rebuild.rebuild(here(), Path(verified.place))
+        made = rebuild.rebuild(here(), Path(verified.place), flags)
     except Refusal as refusal:
         return replace(
             verified, gaps=(*verified.gaps, Gap("rebuild", refusal.sentence, asked=True))
@@ -299,11 +301,12 @@ _MOST_BYTES = 16 * 1024  # of a public key or a checkpoint
 @dataclass(frozen=True, slots=True)
 class _Witness:
     """List files that an auditor brings: public keys that they trust, checkpoints that they
-    kept.
+    kept. `flags` are settings of the command line.
     """
 
     keys: tuple[Path, ...] = ()
     checkpoints: tuple[Path, ...] = ()
+    flags: Mapping[str, str] = field(default_factory=dict)
 
 
 def _verify_folder(start: Path, place: Path, witness: _Witness) -> tuple[Verified, ...]:
@@ -408,7 +411,7 @@ def _asked(found: Repository | None, witness: _Witness) -> Caller:
     keys = (*given, *_users(own, pins))
     if found is None:
         return Caller(keys, checkpoints=kept, now=time.time(), thresholds=pins.for_runs())
-    config = sound_config(found.root, {})
+    config = sound_config(found.root, witness.flags)
     return Caller(
         keys,
         Demand(config.signing_policy.value, tuple(config.signing_key_ids)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from dataclasses import asdict
 
-from factory.commands.options import Parser, here
+from factory.commands.options import Parser, add_refs, flags_of, here
 from factory.contract.check import choose
 from factory.engine import wiring
 from factory.engine.why import Explainer, NextStep, Why
@@ -32,6 +32,7 @@ denied it and what would allow it.
 options
   --denied              what was tried and denied, instead
   --base-ref REF        the commit that packs start from
+  --policy-ref REF      the commit whose configuration and keys are in force: a full name of a ref
 """
     ),
 }
@@ -44,13 +45,13 @@ def define(command: str, parser: Parser) -> None:
     del command
     parser.add_argument("pack", metavar="PACK")
     parser.add_argument("--denied", action="store_true")
-    parser.add_argument("--base-ref", metavar="REF", default="")
+    add_refs(parser)
 
 
 def run(command: str, given: Namespace) -> CommandResult:
     """Return the answer for one pack. Raise Refusal, UsageError."""
     del command
-    run = wiring.pipeline(here(), {"base_ref": given.base_ref} if given.base_ref else {}).run
+    run = wiring.pipeline(here(), flags_of(given)).run
     entry = choose(run.catalogue, (given.pack,))[0]
     why = Explainer(run.site, run.catalogue, run.planner, run.cards).why(entry)
     if given.denied:

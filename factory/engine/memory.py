@@ -210,7 +210,8 @@ def settings_digest(
     real = os.path.realpath(user_file)
     _add(digest, repr((real, os.path.lexists(user_file))))  # a link to nothing is not "none"
     own = _content(real)
-    if b"policy_ref" in own or environment.get("FACTORY_POLICY_REF"):
+    named = environment.get("FACTORY_POLICY_REF") or flags.get("policy_ref")
+    if b"policy_ref" in own or named:
         _add(digest, os.urandom(16))  # its commit may be another one: only opening it shows
     spared = user_file.parent / NOT_CREDENTIALS
     for place in (real, str(spared), *(f"{root}/{name}" for name in _SETTINGS)):

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import enum
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,8 +88,10 @@ class Rebuilding:
     signer: str = ""
 
 
-def rebuild(start: Path, run: Path) -> Rebuilding:
-    """Make the packs of the run in the folder `run` again. Raises Refusal, EvidenceError."""
+def rebuild(start: Path, run: Path, flags: Mapping[str, str]) -> Rebuilding:
+    """Make the packs of the run in the folder `run` again, under the policy that the user's
+    settings and `flags` name. Raise Refusal, EvidenceError.
+    """
     evidence = StateStore(run)
     status = parse_document(RunStatus, evidence.read(INTEGRATOR.status) or b"")
     found = repository.discover(start, "HEAD")
@@ -101,10 +103,12 @@ def rebuild(start: Path, run: Path) -> Rebuilding:
             for pack in packs
         )
         return _stated(found, status, evidence, told)
+    policy = _policy_of(found, flags)
     try:
-        with _scratch(found, status.base_commit) as place:
-            flags = {"base_ref": status.base_commit, **_policy_of(found)}
-            pipeline = wiring.pipeline(place, flags, granted=found)
+        with _scratch(found, status.base_commit, policy) as place:
+            pipeline = wiring.pipeline(
+                place, {"base_ref": status.base_commit, **policy}, granted=found
+            )
             pipeline.run.leave_unsigned()
             told = tuple(_again(pipeline, evidence, packs, place))
     except Absent as absent:
@@ -117,7 +121,7 @@ class Absent(Exception):
 
 
 @contextlib.contextmanager
-def _scratch(found: Repository, commit: str) -> Iterator[Path]:
+def _scratch(found: Repository, commit: str, policy: Mapping[str, str]) -> Iterator[Path]:
     """Yield a repository of its own that borrows the objects; its work tree has packs and
     configuration as committed.
 
@@ -127,7 +131,7 @@ def _scratch(found: Repository, commit: str) -> Iterator[Path]:
     try:
         try:
             scratch.borrow(found, commit, place)
-            _lay_out(found, commit, place)
+            _lay_out(found, commit, place, policy)
         except GitError as error:
             raise Absent(
                 f"the base commit {commit[:12]} is not whole in this repository: {error.said}"
@@ -137,13 +141,13 @@ def _scratch(found: Repository, commit: str) -> Iterator[Path]:
         fs_guard.remove_tree(place)
 
 
-def _policy_of(found: Repository) -> dict[str, str]:
+def _policy_of(found: Repository, flags: Mapping[str, str]) -> dict[str, str]:
     """Return the flag that names the policy commit in force: a scratch repository has no refs."""
-    commit = wiring.sound_config(found.root, {}).policy_commit
+    commit = wiring.sound_config(found.root, flags).policy_commit
     return {"policy_ref": commit} if commit else {}
 
 
-def _lay_out(found: Repository, commit: str, place: Path) -> None:
+def _lay_out(found: Repository, commit: str, place: Path, policy: Mapping[str, str]) -> None:
     """Write what a plan reads from the work tree: raw bytes, whatever filters the repository
     declares.
     """
@@ -151,7 +155,7 @@ def _lay_out(found: Repository, commit: str, place: Path) -> None:
     with GitObjects(found, private) as objects:
         tree = objects.tree_of(commit)
         _write(objects, place, ((path, tree.get(path)) for path in (CONFIG_FILE, ".gitignore")))
-        config, _ = wiring.load_config(place, _policy_of(found))
+        config, _ = wiring.load_config(place, policy)
         packs = tree.get(config.packs_folder)
         if isinstance(packs, Tree):
             _write(objects, place, packs.leaves(f"{config.packs_folder}/"))

@@ -24,17 +24,20 @@ from factory.model.names import GRANTS_VARIABLE
 
 ANY_PACK = "*"
 POLICY_REF = "policy-ref"
-_HEAD = re.compile(r"# (root|origin): (.*)")
+_HEAD = re.compile(r"# (root|origin|follows): (.*)")
 _USER_INFO = re.compile(r"(?<=://)[^/@]*@")
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """Contain the grants of one repository as they are kept."""
+    """Contain the grants of one repository as they are kept. `follows` says that what policy_ref
+    asks for is granted too.
+    """
 
     root: str
     origin: str
     grants: tuple[Grant, ...]
+    follows: bool = False
 
 
 class GrantStore:
@@ -62,8 +65,12 @@ class GrantStore:
 
     def kept(self) -> tuple[Grant, ...]:
         """Return the grants that are kept for this repository. Raise Refusal GRANTS_UNUSABLE."""
+        kept = self._own()
+        return kept.grants if kept is not None else ()
+
+    def _own(self) -> Kept | None:
         kept = _read(self.place)
-        return kept.grants if kept is not None and self._is_ours(kept) else ()
+        return kept if kept is not None and self._is_ours(kept) else None
 
     def of_clones(self) -> tuple[Kept, ...]:
         """Return the grants for other clones of the same origin, by path; none without an origin.
@@ -76,9 +83,13 @@ class GrantStore:
         same = (kept for kept in others if kept.origin == self.origin)
         return tuple(sorted(same, key=lambda kept: kept.root))
 
-    def keep(self, grants: Iterable[Grant]) -> None:
-        """Replace the grants of this repository. Raise Refusal DISK_UNWRITABLE."""
-        lines = f"# root: {self.root}\n# origin: {self.origin}\n{format_grants(grants)}"
+    def keep(self, grants: Iterable[Grant], follows: bool | None = None) -> None:
+        """Replace the grants of this repository, and whether they follow policy_ref (None: as
+        before). Raise Refusal DISK_UNWRITABLE, GRANTS_UNUSABLE.
+        """
+        follow = self.kept_follows if follows is None else follows
+        more = f"# follows: {POLICY_REF}\n" if follow else ""
+        lines = f"# root: {self.root}\n# origin: {self.origin}\n{more}{format_grants(grants)}"
         fs_guard.make_folder(self._folder)
         with fs_guard.disk_errors(self._folder):
             os.chmod(self._folder, 0o700)
@@ -88,12 +99,22 @@ class GrantStore:
         return (kept.root, kept.origin) == (self.root, self.origin)
 
     @property
+    def kept_follows(self) -> bool:
+        """Return whether it is kept that what policy_ref asks for is granted. Raise Refusal
+        GRANTS_UNUSABLE.
+        """
+        kept = self._own()
+        return kept is not None and kept.follows
+
+    @property
     def follows_policy(self) -> bool:
-        """Return whether FACTORY_GRANTS says that what policy_ref asks for is granted."""
-        return self._given == POLICY_REF
+        """Return whether what policy_ref asks for is granted: by FACTORY_GRANTS, or as kept. Raise
+        Refusal GRANTS_UNUSABLE.
+        """
+        return self._given == POLICY_REF or self.kept_follows
 
     def _of_variable(self) -> tuple[Grant, ...]:
-        if not self._given or self.follows_policy:
+        if not self._given or self._given == POLICY_REF:
             return ()
         real = Path(os.path.realpath(self._given))
         if real.is_relative_to(os.path.realpath(self.root)):
@@ -121,7 +142,8 @@ def _read(place: Path) -> Kept | None:
         grants = parse_grants(text)
     except ValueError as error:
         raise _unusable(str(place), str(error)) from error
-    return Kept(head.get("root", ""), head.get("origin", ""), grants)
+    follows = head.get("follows") == POLICY_REF
+    return Kept(head.get("root", ""), head.get("origin", ""), grants, follows)
 
 
 def _unusable(file: str, why: str) -> Refusal:
