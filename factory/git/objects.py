@@ -1,9 +1,8 @@
 """Store objects in a private bare Git folder that also reads the repository's objects.
 
 Rule: new objects are written by Python into a folder that no pack ever sees; Git only reads there,
-in a repository without configuration, hooks, refs or attributes of anybody else's. Trees are parsed
-from the raw objects, so a name is exactly what the object contains. Does not know what a change
-means. Sources: THREATS §4, gitformat-tree, gitattributes.
+in a repository without anybody else's configuration, hooks, refs or attributes. Trees are parsed
+from raw objects. Does not know what a change means. Sources: gitformat-tree, gitattributes.
 """
 
 from __future__ import annotations
