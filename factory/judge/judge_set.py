@@ -67,6 +67,10 @@ _CONFIGURATION_BY: Mapping[str, tuple[str, ...]] = {
     "interpreters": (
         "**/sitecustomize.py",
         "**/usercustomize.py",
+        "**/sitecustomize/",
+        "**/usercustomize/",
+        "**/*.dist-info/",
+        "**/*.egg-info/",
         "**/*.pth",
         "**/*.pyc",
         "**/pyvenv.cfg",
@@ -155,6 +159,8 @@ _CONFIGURATION_BY: Mapping[str, tuple[str, ...]] = {
         "**/.yamllint*",
         "**/.markdownlint*",
         "**/.editorconfig",
+        "**/.gitignore",
+        "**/.ignore",
         "**/.codespellrc",
     ),
     "package managers": (
@@ -190,15 +196,20 @@ _CONFIGURATION_BY: Mapping[str, tuple[str, ...]] = {
     "modules by the name of a runner": tuple(
         f"{below}{name}{end}"
         for below in ("", "src/")
-        for name in ("pytest", "_pytest", "pluggy", "coverage", "unittest", "doctest", "tox", "nox")
+        for name in (
+            *("pytest", "_pytest", "pluggy", "iniconfig", "coverage", "xdist", "execnet"),
+            *("unittest", "doctest", "tox", "nox", "nose2", "ruff", "black", "isort", "flake8"),
+            *("pycodestyle", "pyflakes", "mypy", "mypyc", "pylint", "astroid", "pyright", "bandit"),
+        )
         for end in (".py", "/")
     ),
 }
 
 TESTS = tuple(pattern for patterns in _TESTS_BY.values() for pattern in patterns)
 PATTERNS = tuple(pattern for patterns in _CONFIGURATION_BY.values() for pattern in patterns)
-# Top modules of the standard libraries of Python 3.11 to 3.14 that a new file at the root or in
-# src/ would come before. A file of that name that was there already is the project's own.
+# Top modules of the standard libraries of Python 3.11 to 3.14, and of what runners import, that a
+# new file at the root or in src/ would come before. A file of that name that was there already is
+# the project's own.
 SHADOWED = tuple(
     "abc argparse array ast asyncio asyncore atexit base64 bdb binascii bisect builtins bz2"
     " cProfile calendar cmath cmd code codecs codeop collections colorsys compileall compression"
@@ -215,7 +226,9 @@ SHADOWED = tuple(
     " sys sysconfig syslog tabnanny tarfile tempfile termios textwrap threading time timeit token"
     " tokenize tomllib trace traceback tracemalloc tty types typing unicodedata urllib uuid venv"
     " warnings wave weakref webbrowser wsgiref xml xmlrpc zipapp zipfile zipimport zlib"
-    " zoneinfo".split()
+    " zoneinfo"
+    # what runners import that may be a folder of a project, too
+    " packaging pygments attr attrs exceptiongroup tomli py typing_extensions".split()
 )
 _MODULE_ENDS = ("py", "pyc", "so", "pyd")
 

@@ -48,14 +48,17 @@ _RAN = (
 )
 _SKIPPED = re.compile(rb"# ?(?:SKIP|TODO)\b", re.IGNORECASE)
 
-# Closing lines that count; the groups are added up, those of `minus` taken away.
+# Closing lines that count: what all groups of the first add up to, without those of the second.
+# The last such line counts, since a test may print one of its own.
 _COUNTS: tuple[tuple[re.Pattern[bytes], re.Pattern[bytes] | None], ...] = (
     (re.compile(rb"\b(\d+) (?:passed|xpassed|failed)\b(?=[^\n]* in \d)"), None),
-    (re.compile(rb"^Ran (\d+) tests? in "), re.compile(rb"\bskipped=(\d+)")),
+    (re.compile(rb"^Ran (\d+) tests? in "), re.compile(rb"\b(?:skipped|expected failures)=(\d+)")),
     (re.compile(rb"^test result: \w+\. (\d+) passed"), None),
-    (re.compile("^(?:#|ℹ) pass (\\d+)$".encode()), None),
-    (re.compile(rb"^Tests:.*?\b(\d+) passed"), None),
-    (re.compile(rb"^\s*Tests\s.*?\b(\d+) passed"), None),
+    (
+        re.compile("^(?:#|ℹ) tests (\\d+)$".encode()),
+        re.compile("^(?:#|ℹ) (?:cancelled|skipped|todo) (\\d+)$".encode()),
+    ),
+    (re.compile(rb"^\s*Tests:?\s.*?\b(\d+) passed"), None),
 )
 
 
@@ -75,7 +78,7 @@ def seen_in(log: bytes) -> SeenTests:
         for number, (plus, minus) in enumerate(_COUNTS):
             numbers = plus.findall(line)
             if numbers:
-                counts[number] = counts.get(number, 0) + sum(map(_number, numbers))
+                counts[number] = sum(map(_number, numbers))
             if minus is not None and number in counts:
                 counts[number] -= sum(map(_number, minus.findall(line)))
     return SeenTests(frozenset(ran), max(counts.values(), default=-1))

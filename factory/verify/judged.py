@@ -220,7 +220,9 @@ def _same_part(bundle: Bundle, change: _Change) -> bool:
     """Return whether a file is half code and has the same judge's part before and after."""
     name, *sides = change
     part = _PARTS.get(name.rpartition("/")[2])
-    if part is None or any(s is not None and s.mode not in (FILE, _EXECUTABLE) for s in sides):
+    if part is None or "node_modules" in name.split("/"):
+        return False
+    if any(s is not None and s.mode not in (FILE, _EXECUTABLE) for s in sides):
         return False
     contents = [bundle.change.contents.get(side.oid) if side is not None else b"" for side in sides]
     if contents[0] is None or contents[1] is None:

@@ -34,6 +34,9 @@ TEST, CONFIGURATION = Role.TEST, Role.CONFIGURATION
         ("eslint.config.mjs", CONFIGURATION),
         ("node_modules/.bin/jest", CONFIGURATION),
         ("pytest.py", CONFIGURATION),
+        ("ruff/__main__.py", CONFIGURATION),
+        ("x-1.dist-info/entry_points.txt", CONFIGURATION),
+        ("app/.gitignore", CONFIGURATION),
         ("unittest/__init__.py", CONFIGURATION),
         ("src/a.py", None),
         ("docs/testing.md", None),
@@ -110,6 +113,11 @@ def test_the_order_and_form_of_package_json_stay() -> None:
     assert list(json.loads(made)) == ["name", "scripts", "version"]
     assert made.startswith(b'{\n  "name"')
     assert made.endswith(b"}\n")
+
+
+def test_what_was_installed_is_no_half_code() -> None:
+    assert not is_half_code("node_modules/check/package.json")
+    assert is_half_code("packages/check/package.json")
 
 
 def test_ini_files() -> None:

@@ -108,8 +108,12 @@ def test_every_bound_of_policy_counts() -> None:
             {"a::b"},
             1,
         ),
-        ("ok 1 - adds\nnot ok 2 - takes\nok 3 - x # SKIP\n# pass 1\n", {"adds", "takes"}, 1),
-        ("✔ adds (0.5ms)\n﹣ x (0.1ms) # SKIP\nℹ pass 1\n", {"adds"}, 1),
+        (
+            "ok 1 - adds\nnot ok 2 - takes\nok 3 - x # SKIP\n# tests 3\n# pass 1\n# skipped 1\n",
+            {"adds", "takes"},
+            2,
+        ),
+        ("✔ adds (0.5ms)\n﹣ x (0.1ms) # SKIP\nℹ tests 2\nℹ pass 1\nℹ skipped 1\n", {"adds"}, 1),
         (
             "  \x1b[32m✓\x1b[0m adds (2 ms)\n  ○ skipped x\nTests: 1 skipped, 1 passed, 2 total",
             {"adds"},
