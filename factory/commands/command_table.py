@@ -44,6 +44,7 @@ GROUPS: tuple[tuple[str, tuple[Subcommand, ...]], ...] = (
             Subcommand("plan", "plan", "what would run, in which order, with which action keys"),
             Subcommand("why", "why", "why a pack runs again, or why its verdict is what it is"),
             Subcommand("shell", "shell", "work in a pack's sandbox at a terminal; nothing stays"),
+            Subcommand("prove", "prove", "what a pack's change proves; nothing stays"),
             Subcommand("print-report", "report", "print a run's report, or one log of it"),
             Subcommand("open-run", "report", "print where a run's files are"),
             Subcommand("verify", "verify", "re-derive the evidence of a run from its bytes"),

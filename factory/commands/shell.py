@@ -107,7 +107,7 @@ def run(command: str, given: Namespace) -> CommandResult:
             "shell: expected a terminal to work at, found none",
             "give one command with --command LINE",
         )
-    with _opened_apart(flags_of(given)) as (
+    with opened_apart(flags_of(given), "shell") as (
         pipeline,
         name,
     ):
@@ -128,11 +128,11 @@ def run(command: str, given: Namespace) -> CommandResult:
 
 
 @contextlib.contextmanager
-def _opened_apart(flags: Mapping[str, str]) -> Iterator[tuple[RepositoryPipeline, str]]:
-    """Yield a pipeline whose objects are removed again, and a name for a stage of its own. Raise
-    Refusal.
+def opened_apart(flags: Mapping[str, str], what: str) -> Iterator[tuple[RepositoryPipeline, str]]:
+    """Yield a pipeline whose objects are removed again, and a name for a stage of its own that says
+    `what` it is for. Raise Refusal.
     """
-    name = f"shell-{os.getpid()}-{secrets.token_hex(4)}"
+    name = f"{what}-{os.getpid()}-{secrets.token_hex(4)}"
     made = wiring.pipeline(here(), flags, apart=name)
     try:
         yield made, name

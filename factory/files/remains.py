@@ -37,7 +37,9 @@ OPEN_FOLDERS = (
     REVIEWS,
     REBUILDS,
 )
-_DRAFT = re.compile(r"probe-.*|rebuild-.*|shell-.*|\.(etc|python)-[0-9a-f]{20}-[0-9]+-[0-9a-f]{8}")
+_DRAFT = re.compile(
+    r"probe-.*|prove-.*|rebuild-.*|shell-.*|\.(etc|python)-[0-9a-f]{20}-[0-9]+-[0-9a-f]{8}"
+)
 
 
 def clear_remains(state: Path, before: float) -> int:
