@@ -281,9 +281,11 @@ def _judge_scope(rules: Rules, change: Difference) -> _Broken | None:
 
 
 def _judge_pack_file(rules: Rules, change: Difference, scripts: frozenset[str]) -> _Broken | None:
-    if change.before is None or not is_pack_file(change.path, _packs_folder(rules)):
+    if not is_pack_file(change.path, _packs_folder(rules)):
         return None
     own = change.path.startswith(f"{rules.folder}/")
+    if own and change.before is None:
+        return None
     if not own or not is_output(change, rules.outputs, scripts):
         return _Broken("PACK_FILE_CHANGED", change.path)
     judged = rules.judge.compiled.role(change.path, new=False) is not None

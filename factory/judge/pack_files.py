@@ -12,7 +12,8 @@ it a program or a configuration.
     >>> may_run("taskpacks/TASK-1-x/check.sh"), may_run("taskpacks/TASK-1-x/artifacts/index.json")
     (True, False)
 
-A new file is a result like any other. Does not know contents: the caller names scripts, the files
+A new file in the pack's own folder is a result like any other; in another pack's folder, what
+accepts that pack could find it. Does not know contents: the caller names scripts, the files
 that begin with `#!`.
 """
 

@@ -1,7 +1,8 @@
 """Judge changed files of task packs' folders again: none may be one that acceptance depends on.
 
-A file that was there may have changed only where the contract names it as an artifact, and where it
-is no program and no configuration, before and after. Has a table of suffixes of its own.
+A new file may be in the pack's own folder only. One that was there may have changed only where the
+contract names it as an artifact, and where it is no program and no configuration, before and after.
+Has a table of suffixes of its own.
 """
 
 from __future__ import annotations
@@ -35,10 +36,13 @@ def breach(
     """Return what is wrong with the change of one path, as a clause; "" for nothing. `folder` is
     that of the pack, next to those of all others.
     """
-    packs, before = folder.rpartition("/")[0], sides[0]
+    packs = folder.rpartition("/")[0]
     below = path[len(packs) + 1 :]
-    if before is None or not path.startswith(f"{packs}/") or "/" not in below:
+    if not path.startswith(f"{packs}/") or "/" not in below:
         return ""
+    if sides[0] is None:
+        own = path.startswith(f"{folder}/")
+        return "" if own else "expected no new file in another task pack's folder, found one"
     outputs = (*lock.artifacts_required, *lock.artifacts_optional)
     named = path.startswith(f"{folder}/") and matches(outputs, path)
     if named and not _read_by_tools(path) and all(_is_text(entry, seen) for entry in sides):

@@ -48,7 +48,7 @@ class Worker:
 
     `finding` is the id of what refuses it, and `names` are words of that sentence. `task` is more
     of its task.yml, `here` are files of its pack's folder, `done` says that the project's own work
-    was done before, `open` that this version refuses no such lie.
+    was done before.
     """
 
     kind: str
@@ -62,7 +62,6 @@ class Worker:
     here: tuple[tuple[str, str], ...] = ()
     attempts: int = 1
     done: bool = False
-    open: bool = False
 
     @property
     def pack(self) -> str:
@@ -90,7 +89,6 @@ KEYS = {
     "expect",
     "task",
     "here",
-    "open",
     *CONTRACT,
 }
 
@@ -131,7 +129,6 @@ def _worker(kind: str, row: Mapping[str, Any], does: str, number: int) -> Worker
         tuple(row.get("here", {}).items()),
         row.get("attempts", 1),
         row.get("done", False),
-        row.get("open", False),
     )
 
 

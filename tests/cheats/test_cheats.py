@@ -22,10 +22,11 @@ from tests.cheats.kit import (
     put,
     workers,
 )
+from tests.world import World
 
 pytestmark = pytest.mark.linux
 
-LIES = tuple(one for one in workers("cheats.toml") if not one.open)
+LIES = workers("cheats.toml")
 # Where one of each kind is played: whose runners start quickly, and as few repositories as can be.
 QUICK = ("unittest", "make", "own", "feature", "report", "lint", "doctest")
 
@@ -51,18 +52,17 @@ def of(project: str) -> tuple[Worker, ...]:
 
 
 def test_the_corpus_is_as_large_and_as_varied_as_it_claims() -> None:
-    lies = workers("cheats.toml")
-    kinds = Counter(one.kind for one in lies)
-    assert len(lies) >= 200
+    kinds = Counter(one.kind for one in LIES)
+    assert len(LIES) >= 200
     assert len(kinds) >= 15
     assert max(kinds.values()) <= 20
-    assert len({(one.project, one.does, one.contract) for one in lies}) == len(lies)
-    assert sum("may_change" in one.asks for one in lies) >= 40
-    asked = Counter(max((one.asks.get("require") or ["judge"]), key=len) for one in lies)
-    assert asked["judge"] > len(lies) / 2
+    assert len({(one.project, one.does, one.contract) for one in LIES}) == len(LIES)
+    assert sum("may_change" in one.asks for one in LIES) >= 40
+    asked = Counter(max((one.asks.get("require") or ["judge"]), key=len) for one in LIES)
+    assert asked["judge"] > len(LIES) / 2
     assert 0 < asked["every-hunk"] <= 10
-    assert {"pytest", "unittest", "node", "make"} <= {one.project for one in lies}
-    assert len(workers("honest.toml")) + len(honest_of(lies)) >= len(lies)
+    assert {"pytest", "unittest", "node", "make"} <= {one.project for one in LIES}
+    assert len(workers("honest.toml")) + len(honest_of(LIES)) >= len(LIES)
     assert {one.kind for one in chosen()} == {one.kind for one in LIES}
 
 
@@ -90,3 +90,20 @@ def test_each_lie_is_a_pass_without_what_it_meets(project: str, tmp_path: Path) 
     played = play(tmp_path / "r", of(project), without=True)
     wrong = [f"{worker.shown}\n{came}" for worker, came in played.items() if came.verdict != "PASS"]
     assert not wrong, "\n\n".join(wrong)
+
+
+def test_no_pack_plants_what_another_packs_check_finds_on_the_merged_tree(tmp_path: Path) -> None:
+    """A check that reads a file where there is one would pass by it; the new file is refused."""
+    world = World(tmp_path / "r")
+    world.write("answer", "42\n")
+    folder = "taskpacks/TASK-0001-v"
+    check = f'[ -e {folder}/local.sh ] && . ./{folder}/local.sh\ntest "$(cat answer)" = 42\n'
+    victim = "scope: {allowed_paths: [other]}\nsteps: ['echo y > other']\n"
+    asks = f'checks: [{{name: c, run: "sh {folder}/check.sh"}}]\n'
+    world.pack("TASK-0001-v", victim, asks, **{"check.sh": check})
+    lie = f"steps: [\"echo 'exit 0' > {folder}/local.sh; echo 0 > answer\"]\n"
+    world.pack("TASK-0002-l", f'scope: {{allowed_paths: ["**"]}}\n{lie}')
+    world.commit()
+    assert world.factory("oneshot").rc == 2
+    (found,) = [one for one in world.status()["findings"] if one["id"] == "PACK_FILE_CHANGED"]
+    assert (found["pack"], f"{folder}/local.sh" in found["message"]) == ("TASK-0002", True)

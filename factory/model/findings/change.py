@@ -76,7 +76,7 @@ CHANGE: Mapping[str, CatalogueEntry] = {
         examples=_two(denied=("docs/**",), keep=("secret/**",)),
     ),
     "PACK_FILE_CHANGED": error(
-        "an existing file of a task pack's folder was changed",
+        "a file of a task pack's folder was changed, or added by another pack",
         sentence=_of_files(
             "was changed; what a pack is accepted by may depend on it, so it is protected from"
             " every pack",
@@ -84,8 +84,9 @@ CHANGE: Mapping[str, CatalogueEntry] = {
             " from every pack",
         ),
         hint=_both(
-            "Write a new file, or one outside the packs' folders. An output that is no program and"
-            " no configuration may be rewritten: name it under artifacts."
+            "Write a new file in the pack's own folder, or one outside the packs' folders. An"
+            " output that is no program and no configuration may be rewritten: name it under"
+            " artifacts."
         ),
         remedy="allow it with: artifacts: {{optional: [its path in the pack's folder]}}, where it"
         " is an output, no program and no configuration",
