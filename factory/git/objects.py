@@ -385,13 +385,11 @@ class GitObjects:
         rows = {str(number): sides for number, sides in enumerate(files)}
         trees = [{name: row[side] for name, row in rows.items()} for side in range(3)]
         base, ours, theirs = (self.write_tree(Tree(tree, self.hash_name)) for tree in trees)
-        root = self.write_commit(base, (), "base")
-        sides = [self.write_commit(side, (root,), "side") for side in (ours, theirs)]
+        root = (self.write_commit(base, (), "base"),)
+        sides = [self.write_commit(side, root, "side") for side in (ours, theirs)]
         merged, conflicts = merge_commits(self.git, *sides)
         found = {**self.tree_of(merged).entries, **dict.fromkeys(conflicts)}
         return tuple(leaf if isinstance(leaf := found[name], Leaf) else None for name in rows)
-
-    # leaving
 
     def bundle(
         self,

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from factory.judge.path_guard import display, misnamed
-from factory.judge.runner_words import failed_by_its_word, is_pytest, ran_no_test
+from factory.judge.runner_words import RunnerSays, by_reports, failed_by_its_word, ran_tests
 from factory.judge.scope import compile_patterns
 from factory.model.command_kind import CommandKind
 from factory.model.evidence import AttemptRecord, CheckRecord
@@ -56,17 +56,47 @@ def judge_command(
         return broken(finding, case="limit", bound=getattr(limits, key))
     if disk_full and rc != 0:
         return broken("LIMIT_DISK", bound=limits.disk)
-    if ran_no_test(command, rc, log):
-        pytest = rc == 0 and is_pytest(command)
-        return broken("CHECK_RAN_NO_TEST", case="pytest" if pytest else "none")
+    ran = ran_tests(command, rc, log)
+    if ran is RunnerSays.NONE:
+        return broken("CHECK_RAN_NO_TEST", case="none")
     said = failed_by_its_word(command, rc, log)
     if said:
         shown = _short(said.decode("utf-8", "replace"))
         return broken("CHECK_FAILED", case="runner", said=shown)
+    if ran is RunnerSays.UNKNOWN:
+        return broken("TESTS_NOT_COUNTED")
     if rc == 0:
         return ()
     finding = "STEP_FAILED" if command.kind is CommandKind.STEP else "CHECK_FAILED"
     return broken(finding, case="rc", rc=rc, last=_last_line(log), log_of=pack.id)
+
+
+def judge_reports(
+    pack: TaskPack, command: Command, findings: tuple[Finding, ...], reports: Iterable[bytes]
+) -> tuple[Finding, ...]:
+    """Return the findings about a command with what JUnit files say, which it wrote, where its log
+    did not count its tests.
+    """
+    if not is_uncounted(findings):
+        return findings
+    match by_reports(reports):
+        case RunnerSays.SOME:
+            return ()
+        case RunnerSays.NONE:
+            return (judge_no_test(pack, command, "none"),)
+        case RunnerSays.UNKNOWN:
+            return findings
+
+
+def is_uncounted(findings: Iterable[Finding]) -> bool:
+    """Return whether nothing says how many tests a command ran."""
+    return any(finding.id == "TESTS_NOT_COUNTED" for finding in findings)
+
+
+def judge_no_test(pack: TaskPack, command: Command, case: str, **facts: Fact) -> Finding:
+    """Return CHECK_RAN_NO_TEST about one command."""
+    known = {"case": case, "label": command.label, "run": _short(command.run), **facts}
+    return Finding("CHECK_RAN_NO_TEST", known, pack=pack.id, location=command.location)
 
 
 _LIMITS = {

@@ -7,7 +7,7 @@ Launch and the re-check on a merged tree share `accept`. Knows the sandbox as a 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeAlias
 
@@ -23,10 +23,12 @@ from factory.judge.acceptance import (
     EndedName,
     artifact_name_problem,
     check_record,
+    is_uncounted,
     judge_artifacts,
     judge_command,
     judge_docs,
     judge_normalized,
+    judge_reports,
 )
 from factory.judge.attributes import NAMES as ATTRIBUTES
 from factory.judge.attributes import judge_attributes
@@ -41,12 +43,13 @@ from factory.judge.judge import (
     read_contents,
     split_artifacts,
 )
+from factory.judge.runner_words import report_paths
 from factory.judge.scope import compile_patterns
 from factory.judge.secrecy import judge_artifact_secrets, judge_secrets
 from factory.model.card import Progress
 from factory.model.errors import Overdue
 from factory.model.finding import Finding
-from factory.model.pack import Command, Limits
+from factory.model.pack import Command, Limits, TaskPack
 from factory.model.tree import MODE_SUBMODULE, Difference, Tree
 from factory.plan.cloud import UserCloud
 from factory.plan.plan import PlannedPack
@@ -322,13 +325,31 @@ def accept(
         for command in pack.acceptance:
             done.append(run_command(machine, planned, stage, command, budget))
             on_ran(done[-1])
-        ran = tuple(done)
         patterns = (*pack.artifacts.required, *pack.artifacts.optional)
-        if not patterns:
-            return ran, ()
-        return ran, stage.collect(patterns)
+        uncounted = [one for one in pack.acceptance if is_uncounted(_of(one, done))]
+        reports = [path for one in uncounted for path in report_paths(one)]
+        if not (*patterns, *reports):
+            return tuple(done), ()
+        found = stage.collect((*patterns, *reports))
+        wanted = compile_patterns(patterns)
+        ran = tuple(
+            _with_reports(pack, command, one, found)
+            for command, one in zip(pack.acceptance, done, strict=True)
+        )
+        return ran, tuple(each for each in found if wanted.matches(each.path))
     finally:
         stage.close()
+
+
+def _of(command: Command, ran: Iterable[Ran]) -> tuple[Finding, ...]:
+    return next((one.findings for one in ran if one.logged.record.label == command.label), ())
+
+
+def _with_reports(pack: TaskPack, command: Command, ran: Ran, found: Iterable[Collected]) -> Ran:
+    """Return what a command did with what its JUnit files say of its tests."""
+    named = compile_patterns(report_paths(command))
+    reports = (each.content for each in found if named.matches(each.path))
+    return replace(ran, findings=judge_reports(pack, command, ran.findings, reports))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,14 +7,15 @@ pack pays for nothing. Decides nothing itself (`judge.old_judge`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Literal
 
 from factory.git.ports import Objects
+from factory.judge.acceptance import is_uncounted, judge_no_test
 from factory.judge.half_code import is_half_code, same_judge, with_judge_of
-from factory.judge.judge_set import JudgeSet
+from factory.judge.judge_set import JudgeSet, Role
 from factory.judge.old_judge import (
     ANY_TEST,
     SUBJECT_TO,
@@ -30,6 +31,7 @@ from factory.judge.old_judge import (
     under_old_judge,
 )
 from factory.judge.path_guard import display
+from factory.judge.runner_words import RunnerSays, counted
 from factory.judge.seen_tests import SeenTests, seen_in
 from factory.model.command_kind import CommandKind
 from factory.model.finding import Finding
@@ -212,6 +214,15 @@ def ask_judge(
     findings = [*_remark("JUDGE_PERMITTED", planned, changed), *old.findings]
     findings += _remark("TESTS_RETIRED", planned, old.retired)
     runs = [*old.runs]
+    every = zip(planned.pack.acceptance, checks, strict=True)
+    uncounted = [command for command, ran in every if is_uncounted(ran.findings)]
+    if uncounted:
+        base = [ran for ran in runs if ran.logged.record.label.startswith("base.")]
+        if not base:
+            commands = planned.pack.acceptance
+            base += run_again(machine, planned, frozen.before, "base", commands, on_ran)
+            runs += base
+        findings += _uncounted(planned, uncounted, files, base)
     words: dict[str, OutcomeName] = {}
     hunks: tuple[HunkRecord, ...] = ()
     if "fixed" in require and not _blocked(findings):
@@ -230,6 +241,25 @@ def ask_judge(
 
 def _blocked(findings: Iterable[Finding]) -> bool:
     return any(finding.blocks for finding in findings)
+
+
+def _uncounted(
+    planned: PlannedPack,
+    commands: Iterable[Command],
+    files: Iterable[Touched],
+    base: Iterable[Ran],
+) -> Iterator[Finding]:
+    """Yield CHECK_RAN_NO_TEST for each command whose tests nothing counts, where the change touched
+    what configures a runner, or where they were counted over the base.
+    """
+    touched_paths = [each.path for each in files if each.role is Role.CONFIGURATION]
+    shown = tuple(map(display, touched_paths[:_FIRST]))
+    logs = {ran.logged.record.label: ran.raw for ran in base}
+    for command in commands:
+        if shown:
+            yield judge_no_test(planned.pack, command, "configured", paths=shown)
+        elif counted(command, logs[f"base.{command.label}"]) is not RunnerSays.UNKNOWN:
+            yield judge_no_test(planned.pack, command, "base")
 
 
 def _inline_tests(objects: Objects, changes: Iterable[Difference]) -> bool:

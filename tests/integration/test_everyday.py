@@ -188,3 +188,62 @@ def test_a_work_tree_that_has_no_modes_keeps_those_of_the_index(
     world.git("config", "core.fileMode", filemode)
     os.chmod(script, 0o644)
     assert world.factory("oneshot").rc == (0 if filemode == "false" else 2)
+
+
+QUIET = "python -m pytest -p no:cacheprovider -q -q tests"
+MUTE = "python -m pytest -p no:cacheprovider tests > /dev/null"
+NO_TEST = "CHECK_RAN_NO_TEST"
+COUNTED = {
+    # acceptance, step, status, findings of the judge
+    "TASK-0001": (QUIET, "true", "PASS", []),
+    "TASK-0002": (f"{QUIET} -k nothing", "true", "BLOCKED", [NO_TEST]),
+    "TASK-0003": (f"{QUIET} --deselect tests/test_skip.py", "true", "PASS", []),
+    "TASK-0004": ("python -m pytest -p no:cacheprovider -qq tests/test_skip.py", "true", "BLOCKED", [NO_TEST]),
+    "TASK-0005": (MUTE, "true", "PASS", ["TESTS_NOT_COUNTED"]),
+    "TASK-0006": (f"{MUTE} --junit-xml=build/r.xml", "true", "PASS", []),
+    "TASK-0007": (f"{MUTE} --junit-xml=r.xml --deselect tests/test_a.py", "true", "BLOCKED", [NO_TEST]),
+    "TASK-0008": (QUIET, "echo 'import os; os._exit(0)' >> src/a.py", "BLOCKED", ["TESTS_NOT_COUNTED", NO_TEST]),
+    "TASK-0009": (QUIET, "echo 'x = 1' >> src/a.py", "PASS", []),
+    "TASK-0010": (
+        QUIET,
+        "printf '[pytest]\\naddopts = -p no:terminal\\npythonpath = src\\n' > pytest.ini",
+        "BLOCKED",
+        ["TESTS_NOT_COUNTED", NO_TEST],
+    ),
+    "TASK-0011": ("sh tests/run.sh", "echo 'y = 1' >> src/a.py", "PASS", []),
+    "TASK-0012": ("sh tests/none.sh", "true", "BLOCKED", [NO_TEST]),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory: pytest.TempPathFactory) -> World:
+    world = World(tmp_path_factory.mktemp("counted") / "world")
+    world.write("pytest.ini", "[pytest]\naddopts = -q\npythonpath = src\n")
+    world.write("src/a.py", "A = 1\n")
+    world.write("tests/test_a.py", "def test_a():\n    import a\n\n    assert a.A\n")
+    world.write("tests/test_skip.py", "import pytest\n\n@pytest.mark.skip\ndef test_b(): ...\n")
+    world.write("tests/run.sh", "echo all is well\n")
+    world.write("tests/none.sh", "echo 1..0\n")
+    scope = 'scope: {allowed_paths: ["src/", pytest.ini]}\n'
+    for pack, (run, step, _, _) in COUNTED.items():
+        steps = f"steps:\n  - run: |\n      {step}\n"
+        world.pack(f"{pack}-x", scope + steps, f"tests:\n  - run: {run}\n")
+    world.commit()
+    assert world.factory("oneshot").rc == 2
+    return world
+
+
+@pytest.mark.parametrize("pack", COUNTED)
+def test_tests_that_ran_are_counted_and_where_nothing_is_the_base_is_asked(
+    judged: World, pack: str
+) -> None:
+    _, _, status, findings = COUNTED[pack]
+    bundle = judged.bundle(pack)
+    assert (bundle["status"], sorted(row["id"] for row in bundle["findings"])) == (
+        status,
+        sorted(findings),
+    )
+
+
+def test_what_was_counted_verifies(judged: World) -> None:
+    assert judged.differs() == ""

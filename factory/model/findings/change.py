@@ -51,6 +51,7 @@ _TIME = _limit("timeout", "ran longer than allowed", "second|seconds")
 _MEMORY = _limit("memory", "used more memory than allowed", "byte|bytes")
 _OUTPUT = _limit("output", "printed more than allowed", "byte|bytes")
 _DISK = _limit("disk", "ran out of space", "byte|bytes")
+_COUNTED = "Let the runner print its closing line, or name a JUnit file on its command line."
 _COMMAND: Facts = {"label": "tests-1", "run": "pytest -q"}
 
 CHANGE: Mapping[str, CatalogueEntry] = {
@@ -439,17 +440,29 @@ CHANGE: Mapping[str, CatalogueEntry] = {
         "a test runner ran no test",
         sentence={
             "none": "{label} `{run}` ran no test; a check that tests nothing accepts nothing",
-            "pytest": "{label} `{run}` ran no test; a check that tests nothing accepts nothing",
+            "configured": "{label} `{run}`: nothing says that a test ran, and the change touched"
+            " {paths}",
+            "base": "{label} `{run}`: nothing says that a test ran, and over the base its tests"
+            " were counted",
             "merged": "{label} `{run}` ran no test on the merged tree",
         },
         hint={
             "none": "Point it at tests that exist.",
-            "pytest": "Point it at tests that exist, and let pytest print its closing line (at most"
-            " one -q).",
+            "configured": _COUNTED,
+            "base": _COUNTED,
             "merged": "Point it at tests that exist.",
         },
         remedy="nothing in the contract can allow it; point {label} at tests that exist",
-        examples=tuple({"case": case, **_COMMAND} for case in ("none", "pytest", "merged")),
+        examples=(
+            *({"case": case, **_COMMAND} for case in ("none", "base", "merged")),
+            {"case": "configured", "paths": ("pytest.ini",), **_COMMAND},
+        ),
+    ),
+    "TESTS_NOT_COUNTED": warning(
+        "a test runner ended well, and nothing says how many tests it ran",
+        sentence="{label} `{run}` ended with 0; nothing says whether it ran a test",
+        hint=_COUNTED,
+        examples=(_COMMAND,),
     ),
     "FLAKY": error(
         "acceptance failed and then passed on an identical tree",

@@ -22,7 +22,7 @@ from factory.judge.acceptance import (
     judge_docs,
     judge_normalized,
 )
-from factory.judge.runner_words import ran_no_test
+from factory.judge.runner_words import RunnerSays, ran_tests
 from factory.model.command_kind import CommandKind
 from factory.model.evidence import AttemptRecord
 from factory.model.finding import Finding
@@ -154,16 +154,16 @@ NOTHING = [
 
 @pytest.mark.parametrize("log", NOTHING)
 def test_a_runner_that_says_so_ran_nothing(log: bytes) -> None:
-    assert ran_no_test(CHECK, 0, log)
-    assert not ran_no_test(replace(CHECK, kind=CommandKind.LINT), 0, log)
-    assert not ran_no_test(CHECK, 1, log)
+    assert ran_tests(CHECK, 0, log) is RunnerSays.NONE
+    assert ran_tests(replace(CHECK, kind=CommandKind.LINT), 0, log) is RunnerSays.SOME
+    assert ran_tests(CHECK, 1, log) is RunnerSays.SOME
 
 
 @pytest.mark.parametrize(
     "log", [b"Ran 3 tests in 0.1s", b"said: no tests ran in x", b"collected 10 items", b""]
 )
 def test_other_words_are_no_sign(log: bytes) -> None:
-    assert not ran_no_test(CHECK, 0, log)
+    assert ran_tests(CHECK, 0, log) is RunnerSays.SOME
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,8 @@ def test_pytests_own_code_for_nothing_is_known_wherever_pytest_runs(
     run: str, expected: bool
 ) -> None:
     for kind in CommandKind:
-        assert ran_no_test(replace(CHECK, run=run, kind=kind), 5, b"") is expected
+        found = ran_tests(replace(CHECK, run=run, kind=kind), 5, b"")
+        assert (found is RunnerSays.NONE) is expected
 
 
 @given(st.sampled_from(list(CommandKind)), st.integers(1, 255), st.binary(max_size=60))
@@ -279,7 +280,7 @@ UNITTEST = replace(CHECK, run="python -m unittest discover -s tests")
     ],
 )
 def test_unittest_must_say_that_it_ran_something(log: bytes, expected: bool) -> None:
-    assert ran_no_test(UNITTEST, 0, log) is expected
+    assert (ran_tests(UNITTEST, 0, log) is RunnerSays.NONE) is expected
 
 
 def test_an_artifact_that_is_not_normal_is_a_warning_with_its_reason() -> None:
@@ -302,20 +303,31 @@ PYTEST = replace(CHECK, run="python -m pytest -q tests")
 @pytest.mark.parametrize(
     ("log", "expected"),
     [
-        (b"..\n2 passed in 0.01s\n", False),
-        (b"=== 1 passed, 1 skipped, 2 warnings in 61.20s (0:01:01) ===\n", False),
-        (b"\x1b[32m\x1b[1m1 passed\x1b[0m\x1b[32m in 0.00s\x1b[0m\n", False),
-        (b"x\n1 xfailed in 0.02s\n", False),
-        (b"", True),
-        (b"1 passed\n", True),
-        (b"tests/test_a.py: 1\n\n1 test collected in 0.00s\n", True),
-        (b"s\n3 skipped in 0.02s\n", True),
-        (b"0 passed in 0.02s\n", True),
-        (b"4 passed in 0.1s\n2 skipped in 0.1s\n", True),
+        (b"..\n2 passed in 0.01s\n", RunnerSays.SOME),
+        (b"=== 1 passed, 1 skipped, 2 warnings in 61.20s (0:01:01) ===\n", RunnerSays.SOME),
+        (b"\x1b[32m\x1b[1m1 passed\x1b[0m\x1b[32m in 0.00s\x1b[0m\n", RunnerSays.SOME),
+        (b"x\n1 xfailed in 0.02s\n", RunnerSays.SOME),
+        (b"tests/test_a.py: 1\n\n1 test collected in 0.00s\n", RunnerSays.NONE),
+        (b"s\n3 skipped in 0.02s\n", RunnerSays.NONE),
+        (b"0 passed in 0.02s\n", RunnerSays.NONE),
+        (b"4 passed in 0.1s\n2 skipped in 0.1s\n", RunnerSays.NONE),
+        # twice quiet: letters alone
+        (b"..s                        [100%]\n", RunnerSays.SOME),
+        (b"\x1b[32m.\x1b[0m\x1b[33ms\x1b[0m\x1b[32m   [100%]\x1b[0m\n", RunnerSays.SOME),
+        (b"bringing up nodes...\nbringing up nodes...\n\n.s.   [100%]\n", RunnerSays.SOME),
+        (b"x\n", RunnerSays.SOME),
+        (b"..s [3/3]\n", RunnerSays.SOME),
+        (b"ss   [100%]\n", RunnerSays.NONE),
+        (b"sss\n", RunnerSays.NONE),
+        (b"", RunnerSays.UNKNOWN),
+        (b"1 passed\n", RunnerSays.UNKNOWN),
+        (b"all is well\n", RunnerSays.UNKNOWN),
     ],
 )
-def test_pytest_must_say_that_it_ran_something(log: bytes, expected: bool) -> None:
-    assert ran_no_test(PYTEST, 0, log) is expected
+def test_pytest_says_that_it_ran_something_or_nothing_can_be_said(
+    log: bytes, expected: RunnerSays
+) -> None:
+    assert ran_tests(PYTEST, 0, log) is expected
 
 
 @pytest.mark.parametrize(
