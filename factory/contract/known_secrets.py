@@ -8,6 +8,7 @@ repository cannot say so. Does not know who writes.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,7 +18,6 @@ from factory.files import fs_guard
 from factory.files.config_files import read_plain, read_user_config
 from factory.files.user_places import NOT_CREDENTIALS, not_credentials_file
 from factory.model.errors import Refusal
-from factory.model.evidence_text import sha256
 from factory.model.forms import value_is_credential
 from factory.model.signing import PRIVATE_VARIABLES
 from factory.redact.credential_files import FILES, LARGEST, values_in
@@ -35,7 +35,9 @@ def redactor_for(environment: Mapping[str, str]) -> Redactor:
     """
     spared = denied_by_user()
     known = (*of_environment(environment), *of_home(environment))
-    mine = tuple((name, value) for name, value in known if sha256(value) not in spared)
+    mine = tuple(
+        (name, value) for name, value in known if hashlib.sha256(value).hexdigest() not in spared
+    )
     return Redactor((*mine, *of_configuration(environment)), spared=spared)
 
 

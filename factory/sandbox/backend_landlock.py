@@ -22,7 +22,7 @@ from factory.sandbox import (
     wire,
 )
 from factory.sandbox.backend import Backend, Offer
-from factory.sandbox.bubblewrap import GIT_CONFIG, HOME, WORKSPACE, HostView, Mount
+from factory.sandbox.bubblewrap import HOME, WORKSPACE, HostView, Mount
 from factory.sandbox.plan import Folders
 from factory.sandbox.ports import StageView
 from factory.sandbox.properties import Property
@@ -125,7 +125,6 @@ class LandlockBackend(Supervised):
         return super().template() | {
             "needed": list(self.needed),
             "landlock": self.version,
-            "git_config": GIT_CONFIG,
             "readable": [mount.source for mount in self.view.mounts],
             "devices": list(plain_words.DEVICES),
         }

@@ -20,7 +20,14 @@ from factory.sandbox import folders as own_folders
 from factory.sandbox import host, landlock, own_user, probe, wire
 from factory.sandbox.backend import Backend, Offer, Probed, unavailable, without_proxy
 from factory.sandbox.bounds import OPEN_FILES
-from factory.sandbox.bubblewrap import EPOCH, WORKSPACE, HostView, command, proxy_environment
+from factory.sandbox.bubblewrap import (
+    EPOCH,
+    GIT_CONFIG,
+    WORKSPACE,
+    HostView,
+    command,
+    proxy_environment,
+)
 from factory.sandbox.command import GRACE, SAMPLE
 from factory.sandbox.layer import DeadLayer, bytes_of, open_again, open_folder
 from factory.sandbox.link import Launcher, StageUnavailable
@@ -75,6 +82,7 @@ class Supervised(Backend):
             "gid": gid,
             "epoch": EPOCH,
             "filter": self.filter.hex(),
+            "git_config": GIT_CONFIG,
         }
 
     @abc.abstractmethod

@@ -140,7 +140,7 @@ def test_a_cached_interpreter_that_was_changed_answers_nothing(world: World) -> 
         '#!/bin/sh\ncase "$*" in *t.py*) exit 0;; esac\nexec /opt/venv/bin/python3 "$@"\n'
     )
     program.chmod(0o755)
-    (etc,) = world.state.glob("cache/etc-*")
+    (etc,) = world.state.glob("cache/etc-[0-9a-f]*")
     (etc / "passwd").write_text("poisoned\n")
     assert world.factory("oneshot", **real).rc == 2
     assert (etc / "passwd").read_text() != "poisoned\n"
