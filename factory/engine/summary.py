@@ -42,10 +42,13 @@ def findings_of(status: StatusDocument) -> tuple[Finding, ...]:
 
 
 def pack_headline(status: StatusDocument) -> str:
-    """Return as `2 files +41 −3, 14 artifacts`."""
-    return change_text(
+    """Return as `2 files +41 −3, 14 artifacts`, with `attempts: 2 of 3` if the first one failed."""
+    change = change_text(
         status.files_changed, status.lines_added, status.lines_removed, len(status.artifacts)
     )
+    tried = [row.facts for row in status.findings if row.id in ("RETRIED", "RETRY_BLOCKED")]
+    more = "".join(f", attempts: {facts['number']} of {facts['most']}" for facts in tried)
+    return f"{change}{more}"
 
 
 def merge_headline(result: Integrated) -> str:

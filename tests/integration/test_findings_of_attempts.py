@@ -84,6 +84,9 @@ def test_a_pass_on_another_tree_is_a_pass_with_its_history(world: World) -> None
     assert found[-1][1] == "PASS"
     assert world.bundle("TASK-0003")["status"] == "PASS"
     assert all(status == "BLOCKED" for _, status in found[:-1])
+    remarks = [one["message"] for one in world.bundle("TASK-0003")["findings"]]
+    said = f"attempts: {len(found)} of 80: it passed after a failed attempt"
+    assert remarks == ([said] if len(found) > 1 else [])
 
 
 def test_a_pass_needs_no_second_attempt(world: World) -> None:

@@ -64,8 +64,8 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> World:
     assert world.factory("oneshot", "-n", "1").rc == 2
     world.pack(
         "TASK-0102-two",
-        TASK.format("two", ""),
-        "checks: [{name: all, run: 'test -f docs/two.txt'}]",
+        TASK.format("two", " && mkdir docs/tests && mv docs/two.txt docs/tests"),
+        "checks: [{name: all, run: 'test -d docs || true'}]",
     )
     world.commit()
     with (world.state / "ledger.jsonl").open("ab") as stream:
@@ -146,6 +146,7 @@ def test_each_event_hangs_below_its_cause(lived: World) -> None:
         ("lock.taken", "run.started"), ("lock.released", "run.started"), ("preflight.finished", "run.started"),
         ("pack.started", "run.started"), ("bundle.refused", "run.started"), ("bundle.copied", "run.started"),
         ("step.finished", "pack.started"), ("check.finished", "pack.started"), ("attempt.finished", "pack.started"),
+        ("judge.finished", "pack.started"),
         ("pack.finished", "attempt.finished"), ("bundle.validated", "pack.finished"),
         ("bundle.validated", "run.started"),  # of a pack that still held
         ("merge.finished", "run.started"), ("recheck.finished", "merge.finished"),
