@@ -37,6 +37,7 @@ OWN_TEST = {
     "docs/factory/ATTESTATIONS.md": "tests/integration/test_audit_procedure.py",
     "docs/factory/AUDIT.md": "tests/integration/test_audit_procedure.py",
     "docs/factory/VERIFY.md": "tests/integration/test_verify.py",
+    "docs/factory/EVERYDAY.md": "tests/integration/test_day_of_work.py",
 }
 # What these count is compared as written: they say that they show real output.
 EXACT = frozenset({"README.md"})
