@@ -85,8 +85,9 @@ more are run first. Without a PACK, all of them. {_VERDICT}
 usage: factory integrate [--branch] [OPTION…]
 
 Merge the validated bundles and check the merged tree; what comes before is done where needed.
-With --branch the result of the PASS becomes the branch codex/RUN_ID. It is created, never moved;
-your own branch, index, work tree and stash stay as they are.
+With --branch the result of the PASS becomes the branch codex/RUN_ID, or as integration.branch
+names it; integration.message, author, sign_off and sign word its commit. It is created, never
+moved; your own branch, index, work tree and stash stay as they are.
 {_VERDICT}
 
   factory integrate --branch
@@ -145,7 +146,13 @@ def _run_opened(command: str, given: Namespace, flags: Mapping[str, str]) -> Com
 
     pipeline = wiring.pipeline(here(), flags, given.run_id or "")
     names = _names(command, pipeline, tuple(getattr(given, "packs", ())))
-    database = pipeline.site.store.root / DOIT_DATABASE
+    site = pipeline.site
+    if command == "integrate" and given.branch:
+        from factory.engine.result_commit import refuse_no_room, refuse_unsigned
+
+        refuse_no_room(site.refs, site.config, given.run_id or "RUN_ID")
+        refuse_unsigned(site.refs, site.config)
+    database = site.store.root / DOIT_DATABASE
     workers = _workers(pipeline)
     closing = run_cards(Driver(lambda: pipeline), names, workers, _display(given), database)
     answer = _answer(pipeline, names, closing)

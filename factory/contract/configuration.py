@@ -23,8 +23,8 @@ from factory.contract.settings import (
     SETTINGS,
     Direction,
     Setting,
-    Unfit,
 )
+from factory.contract.value_forms import Unfit
 from factory.egress.rules import uncovered
 from factory.model.config import (
     CEILINGS,

@@ -13,6 +13,19 @@ from dataclasses import dataclass, fields
 from enum import Enum
 from typing import Any, get_args
 
+from factory.contract.value_forms import (
+    Unfit,
+    ValueForm,
+    choice,
+    many,
+    matching,
+    measure,
+    one_of,
+    sound,
+    text_form,
+    true_or_false,
+    whole_number,
+)
 from factory.judge.scope import problem_with_pattern
 from factory.log.key import KEY_ID
 from factory.model import forms
@@ -29,16 +42,6 @@ MOST_WORKERS = 1024
 MOST_RECHECKS = 10_000
 
 
-class Unfit(Exception):
-    """Report a value that a setting does not take: one clause, what to do, and the item's index in
-    a list.
-    """
-
-    def __init__(self, clause: str, hint: str, item: int | None = None) -> None:
-        super().__init__(clause)
-        self.clause, self.hint, self.item = clause, hint, item
-
-
 class Direction(Enum):
     """Say what a value from a repository's factory.toml may do by itself.
 
@@ -51,32 +54,6 @@ class Direction(Enum):
     TIGHTENS = "tightens"
     REQUEST = "request"
     USER = "user"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ValueForm:
-    """Describe the values that a setting takes.
-
-    `read` turns a document's value into what Config contains, or raises Unfit; `schema` says the
-    same as a JSON schema, as far as one can. Where a variable or a flag gives the value as text, a
-    list is separated by commas.
-    """
-
-    read: Callable[[Value], object]
-    schema: Mapping[str, Any]
-
-    def parse_text(self, text: str) -> object:
-        """Return the value of a variable or flag. Raise Unfit."""
-        if self._takes("array"):
-            return self.read(tuple(item.strip() for item in text.split(",") if item.strip()))
-        if self._takes("integer") and re.fullmatch(r"[0-9]{1,17}", text):
-            return self.read(int(text))
-        if self._takes("boolean") and text in ("true", "false"):
-            return self.read(text == "true")
-        return self.read(text)
-
-    def _takes(self, kind: str) -> bool:
-        return any(arm.get("type") == kind for arm in self.schema.get("anyOf", (self.schema,)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -122,108 +99,6 @@ class Setting:
         return bool(self.ranked) and self.ranked.index(value) > self.ranked.index(than)
 
 
-def _text(form: str, clause: str, hint: str) -> ValueForm:
-    expression = re.compile(form)
-
-    def read(value: Value) -> object:
-        if not isinstance(value, str):
-            raise Unfit(f"expected text, found {found(value)}", "put it in quotes")
-        if not expression.fullmatch(value):
-            raise Unfit(f"{quoted(value)} {clause}", hint)
-        return value
-
-    return ValueForm(read, _matching(form))
-
-
-def _matching(form: str) -> Mapping[str, Any]:
-    return {"type": "string", "pattern": forms.anchored(form)}
-
-
-def _whole(least: int, most: int) -> ValueForm:
-    def read(value: Value) -> object:
-        if not isinstance(value, int) or isinstance(value, bool):
-            raise Unfit(
-                f"expected a whole number, found {found(value)}",
-                "write digits, without quotes or fraction",
-            )
-        return _bounded(value, least, most)
-
-    return ValueForm(read, _between(least, most))
-
-
-def _between(least: int, most: int) -> Mapping[str, Any]:
-    return {"type": "integer", "minimum": least, "maximum": most}
-
-
-def _measure(
-    parse: Callable[[str], int | None],
-    form: str,
-    most: int,
-    wanted: str,
-    hint: str,
-    least: int = 1,
-) -> ValueForm:
-    def read(value: Value) -> object:
-        number = parse(value) if isinstance(value, str) else value
-        if not isinstance(number, int) or isinstance(number, bool):
-            raise Unfit(f"expected {wanted}, found {found(value)}", hint)
-        return _bounded(number, least, most)
-
-    return ValueForm(read, {"anyOf": [_between(least, most), _matching(form)]})
-
-
-def _bounded(number: int, least: int, most: int) -> int:
-    if number < least:
-        raise Unfit(
-            f"expected at least {least}, found the number {number}", f"write at least {least}"
-        )
-    if number > most:
-        raise Unfit(f"expected at most {most}, found the number {number}", f"write at most {most}")
-    return number
-
-
-def _choice(choices: type[Enum]) -> ValueForm:
-    name = _name(tuple(choice.value for choice in choices))
-    return ValueForm(lambda value: choices(name.read(value)), name.schema)
-
-
-def _name(names: tuple[str, ...]) -> ValueForm:
-    wanted = " or ".join(quoted(name) for name in names)
-
-    def read(value: Value) -> object:
-        if value not in names:
-            raise Unfit(f"expected {wanted}, found {found(value)}", f"write {wanted}")
-        return value
-
-    return ValueForm(read, {"type": "string", "enum": list(names)})
-
-
-def _true_or_false(value: Value) -> object:
-    if not isinstance(value, bool):
-        raise Unfit(f"expected true or false, found {found(value)}", "write true or false")
-    return value
-
-
-def _many(read_one: Callable[[str], object], one: Mapping[str, Any]) -> ValueForm:
-    """Return the form of a list; `one` is the schema of an item."""
-
-    def read(value: Value) -> object:
-        if not isinstance(value, tuple):
-            raise Unfit(f"expected a list, found {found(value)}", "write [...]")
-        return tuple(_item(read_one, index, item) for index, item in enumerate(value))
-
-    return ValueForm(read, {"type": "array", "items": one})
-
-
-def _item(read_one: Callable[[str], object], index: int, item: Value) -> object:
-    if not isinstance(item, str):
-        raise Unfit(f"expected text, found {found(item)}", "put it in quotes", index)
-    try:
-        return read_one(item)
-    except Unfit as error:
-        raise Unfit(error.clause, error.hint, index) from None
-
-
 def _property(text: str) -> Property:
     names = [known.value for known in Property]
     if text not in names:
@@ -236,11 +111,11 @@ def _property(text: str) -> Property:
 
 
 def _pattern(text: str) -> str:
-    return _sound(text, problem_with_pattern)
+    return sound(text, problem_with_pattern)
 
 
 def _host(text: str) -> str:
-    return text if text == "*" else _sound(text, forms.problem_with_host).lower()
+    return text if text == "*" else sound(text, forms.problem_with_host).lower()
 
 
 def _grant(text: str) -> str:
@@ -264,14 +139,7 @@ def _key_id(text: str) -> str:
     return text
 
 
-def _sound(text: str, problem_with: Callable[[str], str]) -> str:
-    clause, _, hint = problem_with(text).partition("; ")
-    if clause:
-        raise Unfit(f"{quoted(text)} {clause}", hint)
-    return text
-
-
-_DURATION = _measure(
+_DURATION = measure(
     forms.duration_of,
     forms.DURATION,
     forms.LONGEST,
@@ -282,20 +150,20 @@ _DURATION = _measure(
 
 def _bytes(least: int) -> ValueForm:
     hint = "write bytes, or text such as 512MiB or 2G"
-    return _measure(forms.size_of, forms.SIZE, LARGEST_INTEGER, "a size", hint, least)
+    return measure(forms.size_of, forms.SIZE, LARGEST_INTEGER, "a size", hint, least)
 
 
-_PROPERTIES = _many(_property, {"enum": [known.value for known in Property]})
-_REQUIREMENT = _name(get_args(Requirement))
-_PATTERNS = _many(_pattern, {"type": "string", "minLength": 1})
+_PROPERTIES = many(_property, {"enum": [known.value for known in Property]})
+_REQUIREMENT = one_of(get_args(Requirement))
+_PATTERNS = many(_pattern, {"type": "string", "minLength": 1})
 _CEILINGS: Mapping[str, tuple[ValueForm, str]] = {
     "timeout": (_DURATION, "Seconds, or text such as 90s or 10m."),
     "memory": (_bytes(1), "Bytes, or text such as 512MiB or 2G."),
-    "processes": (_whole(1, LARGEST_INTEGER), "Processes and threads at once."),
+    "processes": (whole_number(1, LARGEST_INTEGER), "Processes and threads at once."),
     "disk": (_bytes(forms.LEAST_DISK), "Bytes written."),
     "output": (_bytes(1), "Bytes printed by one command."),
-    "changed_lines": (_whole(0, LARGEST_INTEGER), "Lines added and removed."),
-    "attempts": (_whole(1, LARGEST_INTEGER), "Fresh starts at most."),
+    "changed_lines": (whole_number(0, LARGEST_INTEGER), "Lines added and removed."),
+    "attempts": (whole_number(1, LARGEST_INTEGER), "Fresh starts at most."),
 }
 
 
@@ -316,6 +184,47 @@ def _other_keys(value: tuple[str, ...], users: tuple[str, ...] | None) -> str:
 
 _NEUTRAL, _TIGHTENS, _REQUEST, _USER = Direction
 
+
+def _branch(value: Value) -> object:
+    if not isinstance(value, str):
+        raise Unfit(f"expected text, found {found(value)}", "put it in quotes")
+    return sound(value, forms.problem_with_branch)
+
+
+# What `factory integrate --branch` makes.
+_RESULT: Mapping[str, tuple[Any, ...]] = {
+    "branch": (
+        _NEUTRAL,
+        ValueForm(_branch, {"type": "string", "minLength": 1}),
+        "Name of the branch of a result; {run} is its run. Without {run} it is a prefix.",
+    ),
+    "message": (
+        _NEUTRAL,
+        text_form(r"[^\x00]*", "contains a NUL", "write text"),
+        "Message of its commit; {run}, {count} and {packs} are taken up.",
+    ),
+    "author": (
+        _NEUTRAL,
+        text_form(
+            rf"(?:{forms.AUTHOR})?",
+            "is not a name and an address",
+            'write one as in "Ada <ada@example.org>"',
+        ),
+        "Author and committer of its commit.",
+    ),
+    "sign_off": (
+        _NEUTRAL,
+        ValueForm(true_or_false, {"type": "boolean"}),
+        "Whether its message ends with Signed-off-by.",
+    ),
+    "sign": (
+        _USER,
+        ValueForm(true_or_false, {"type": "boolean"}),
+        "User's own file only: whether Git signs its commit, as the user's configuration says.",
+        _never_by_a_repository("have a program started that signs"),
+    ),
+}
+
 SECTIONS: Mapping[str, str] = {
     "packs": "Name the folder of the packs and the commit they start from.",
     "safety": "Set what must be enforced. A repository may add, never remove.",
@@ -335,7 +244,9 @@ SETTINGS: tuple[Setting, ...] = (
         "packs",
         "folder",
         _NEUTRAL,
-        _text(forms.PLAIN_FOLDER, "is not a folder below the root", "write one as in taskpacks"),
+        text_form(
+            forms.PLAIN_FOLDER, "is not a folder below the root", "write one as in taskpacks"
+        ),
         "Folder of the task packs, from the root.",
     ),
     Setting(
@@ -343,7 +254,7 @@ SETTINGS: tuple[Setting, ...] = (
         "packs",
         "base_ref",
         _NEUTRAL,
-        _text(forms.REF, "is not the name of a commit", "write a branch, a tag or a commit id"),
+        text_form(forms.REF, "is not the name of a commit", "write a branch, a tag or a commit id"),
         "What packs start from.",
     ),
     Setting(
@@ -379,7 +290,7 @@ SETTINGS: tuple[Setting, ...] = (
         "safety",
         "policy_ref",
         _USER,
-        _text(
+        text_form(
             forms.FULL_REF,
             "is no full name of a ref",
             "write one as in refs/remotes/origin/main, or a whole commit id",
@@ -396,7 +307,7 @@ SETTINGS: tuple[Setting, ...] = (
         "run",
         "workers",
         _NEUTRAL,
-        _whole(0, MOST_WORKERS),
+        whole_number(0, MOST_WORKERS),
         "Packs at once; 0 chooses by the host.",
     ),
     Setting(
@@ -404,7 +315,7 @@ SETTINGS: tuple[Setting, ...] = (
         "run",
         "isolation",
         _NEUTRAL,
-        _choice(backends.IsolationMode),
+        choice(backends.IsolationMode),
         "How a pack's view is made.",
     ),
     Setting(
@@ -412,7 +323,7 @@ SETTINGS: tuple[Setting, ...] = (
         "run",
         "backend",
         _USER,
-        _name((backends.AUTO, *backends.NAMES)),
+        one_of((backends.AUTO, *backends.NAMES)),
         "User's own file only: what confines packs.",
         _never_by_a_repository("choose what confines packs"),
     ),
@@ -421,7 +332,7 @@ SETTINGS: tuple[Setting, ...] = (
         "run",
         "python",
         _REQUEST,
-        _text(forms.PROGRAM, "is not a program", "write its name, or an absolute path"),
+        text_form(forms.PROGRAM, "is not a program", "write its name, or an absolute path"),
         "Name or absolute path of another interpreter for packs.",
         _other_interpreter,
     ),
@@ -430,7 +341,7 @@ SETTINGS: tuple[Setting, ...] = (
         "integration",
         "overlap",
         _TIGHTENS,
-        _choice(OverlapPolicy),
+        choice(OverlapPolicy),
         "What to do where two packs change one path.",
         ranked=(OverlapPolicy.MERGE, OverlapPolicy.BLOCK),
     ),
@@ -439,15 +350,16 @@ SETTINGS: tuple[Setting, ...] = (
         "integration",
         "recheck_budget",
         _NEUTRAL,
-        _whole(0, MOST_RECHECKS),
+        whole_number(0, MOST_RECHECKS),
         "Extra runs to name a culprit.",
     ),
+    *(Setting(f"result_{key}", "integration", key, *row) for key, row in _RESULT.items()),
     Setting(
         "network_hosts",
         "network",
         "hosts",
         _TIGHTENS,
-        _many(_host, _matching(rf"\*|{forms.HOST}")),
+        many(_host, matching(rf"\*|{forms.HOST}")),
         "Hosts that packs may declare; *.example.org is any below it.",
     ),
     Setting(
@@ -455,7 +367,7 @@ SETTINGS: tuple[Setting, ...] = (
         "network",
         "allow_any",
         _USER,
-        ValueForm(_true_or_false, {"type": "boolean"}),
+        ValueForm(true_or_false, {"type": "boolean"}),
         "User's own file only: packs may ask for any public host.",
         _never_by_a_repository("consent to packs that reach any host"),
     ),
@@ -464,7 +376,7 @@ SETTINGS: tuple[Setting, ...] = (
         "cloud",
         "inject",
         _USER,
-        _many(_grant, _matching(GRANT)),
+        many(_grant, matching(GRANT)),
         "A host, the form of a header, and where its value is: env:NAME or file:/path.",
         _never_by_a_repository("name a credential"),
     ),
@@ -473,7 +385,7 @@ SETTINGS: tuple[Setting, ...] = (
         "signing",
         "policy",
         _TIGHTENS,
-        _choice(SigningPolicy),
+        choice(SigningPolicy),
         "Whether a run needs a signature; required-from: by one of keys.",
         ranked=tuple(SigningPolicy),
     ),
@@ -482,7 +394,7 @@ SETTINGS: tuple[Setting, ...] = (
         "signing",
         "keys",
         _TIGHTENS,
-        _many(_key_id, _matching(KEY_ID)),
+        many(_key_id, matching(KEY_ID)),
         "Ids of the keys that required-from means.",
         _other_keys,
     ),
@@ -500,7 +412,7 @@ SETTINGS: tuple[Setting, ...] = (
         "judge",
         "require",
         _TIGHTENS,
-        _many(_REQUIREMENT.read, _REQUIREMENT.schema),
+        many(_REQUIREMENT.read, _REQUIREMENT.schema),
         "What every PASS must have shown.",
         adds_up=True,
     ),
@@ -517,7 +429,7 @@ SETTINGS: tuple[Setting, ...] = (
         "judge",
         "retry",
         _TIGHTENS,
-        _choice(RetryPolicy),
+        choice(RetryPolicy),
         "What a pass after a failed attempt is: PASS, or BLOCKED.",
         ranked=tuple(RetryPolicy),
     ),
@@ -526,7 +438,7 @@ SETTINGS: tuple[Setting, ...] = (
         "judge",
         "contracts",
         _TIGHTENS,
-        _choice(ContractPolicy),
+        choice(ContractPolicy),
         "pinned: acceptance, scope and require must be those of policy_ref.",
         ranked=tuple(ContractPolicy),
     ),

@@ -1,5 +1,5 @@
-"""Make a branch of a PASS run's result in the user's repository: `codex/<RUN_ID>`, created and
-never moved.
+"""Make a branch of a PASS run's result in the user's repository: `codex/<RUN_ID>`, or as the
+configuration names it, created and never moved.
 
 Order of effects: ledger `branch.prepared` → objects, each checked against its name and durable →
 ref by compare-and-swap → ledger `branch.created`. Each step may be repeated, and one function takes
@@ -10,15 +10,19 @@ reach them.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from factory.engine.result_commit import commit_of, is_own
 from factory.evidence.run_intact import refuse_damaged
+from factory.git import loose
 from factory.git.objects import GitObjects
 from factory.model.errors import Refusal
 from factory.model.events import BranchAbandoned, BranchCreated, BranchPrepared, IntegrateFinished
 from factory.model.evidence import EventDocument, Manifest, RunStatus
 from factory.model.evidence_text import EvidenceError, parse_document, sha256
 from factory.model.finding import Finding
+from factory.model.forms import branch_of
 from factory.model.layout import INTEGRATOR, RunFolder
 from factory.model.verdict import Status
 from factory.plan.site import Site
@@ -68,24 +72,43 @@ def _make(site: Site, refs: GitObjects, run_id: str) -> Branched:
     if base != status.base_commit or site.objects.tree_id_of(tip) != status.merged_tree:
         facts = {"case": "bundle", "run": run_id, "expected": status.merged_tree}
         raise Refusal(Finding("MERGE_DIFFERS", facts))
-    name = f"codex/{run_id}"
+    name = branch_of(site.config.result_branch, run_id)
     ref = f"refs/heads/{name}"
-    last, cause = next(
-        ((event.event_type, event.event_id) for event in reversed(_own(site, run_id))), ("", "")
-    )
-    fresh = refs.commit_at(ref) != tip
+    events = _own(site, run_id)
+    last, cause = next(((event.event_type, event.event_id) for event in reversed(events)), ("", ""))
+    there = refs.commit_at(ref)
+    made = None
+    if is_own(site.config) and not _made_before(events, ref, there):
+        packs = tuple(line.pack for line in status.packs)
+        made = commit_of(refs, site.config, run_id, status.merged_tree, base, packs)
+        tip = made.oid
+    elif is_own(site.config):
+        tip = there
+    fresh = there != tip
     began = site.clock.monotonic()
     if fresh:
         if last != BranchPrepared.event_type:
             prepared = BranchPrepared(ref=ref, commit=tip, tree=status.merged_tree)
             cause = site.ledger.append(prepared.entry(run_id, cause))
         refs.hand_over(bundle)
+        if made is not None:
+            folder = refs.repository.common_dir / "objects"
+            loose.write(folder, "commit", made.content, refs.hash_name, durable=True)
         refs.update_ref(ref, tip, "")
     if fresh or last != BranchCreated.event_type:
         took = int((site.clock.monotonic() - began) * 1000)
         created = BranchCreated(ref=ref, commit=tip, tree=status.merged_tree, duration_ms=took)
         site.ledger.append(created.entry(run_id, cause))
     return Branched(run_id, name, tip, status.merged_tree, fresh, status.packs_committed)
+
+
+def _made_before(events: Iterable[EventDocument], ref: str, commit: str) -> bool:
+    """Return whether an earlier start recorded that it made `ref` at `commit`."""
+    made = (BranchCreated.event_type, ref, commit)
+    return any(
+        (event.event_type, event.details.get("ref"), event.hashes.get("commit")) == made
+        for event in events
+    )
 
 
 def recover_branches(site: Site, refs: GitObjects) -> tuple[Finding, ...]:

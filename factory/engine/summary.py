@@ -13,6 +13,7 @@ from dataclasses import replace
 from factory.bundle.make import unique
 from factory.contract.catalogue import PackEntry
 from factory.contract.policy import policy_record
+from factory.engine.result_commit import room_for
 from factory.engine.run import CardOutcome, Integrated, Run
 from factory.evidence import settle
 from factory.evidence.signing import signing_record
@@ -23,6 +24,7 @@ from factory.model.events import PackReproducible
 from factory.model.evidence import FilesChanged, PackLine, RunStatus, StatusDocument
 from factory.model.evidence_text import finding_of, finding_record, parse_document
 from factory.model.finding import Finding
+from factory.model.forms import branch_of
 from factory.model.inert import for_eyes
 from factory.model.layout import RunFolder
 from factory.model.verdict import Status
@@ -294,8 +296,11 @@ def _closing(run: Run, status: Status, asked: Collection[str], executed: frozens
             f" {counted(run.site.ledger.state().head.seq, 'event')}"
         ),
     ]
-    if status is Status.PASS and "integrate" in executed:
-        lines.append(f"Next      factory integrate --branch     put the result on codex/{run_id}")
+    site = run.site
+    passed = status is Status.PASS and "integrate" in executed
+    if passed and not room_for(site.refs, site.config, run_id):
+        name = branch_of(site.config.result_branch, run_id)
+        lines.append(f"Next      factory integrate --branch     put the result on {name}")
     return Closing(status, tuple(lines), run_id)
 
 

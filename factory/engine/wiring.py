@@ -23,6 +23,7 @@ from factory.engine import memory
 from factory.engine.builder_facts import address_of
 from factory.engine.pipeline import RepositoryPipeline
 from factory.engine.remember import remember_up_to_date
+from factory.engine.result_commit import room_for
 from factory.evidence.ledger_own import OwnLines, prune
 from factory.evidence.ledger_store import LedgerStore
 from factory.files import config_files, fs_guard
@@ -369,6 +370,7 @@ def pipeline(
             *built.remarks,
             *repository.notes(built.repository, built.config.packs_folder),
             *repository.tree_notes(commit, tree, built.objects.read),
+            *room_for(built.refs, built.config, run_id or "RUN_ID"),
         )
 
     return RepositoryPipeline(

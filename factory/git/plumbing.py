@@ -196,14 +196,14 @@ def move_ref(program: str, common: Path, ref: str, new: str, old: str) -> None:
         git.run("update-ref", "--no-deref", ref, new, old or "0" * len(new))
     except GitError as error:
         facts = {"case": "moved", "found": error.said, "which": "that branch"}
-        if others := _in_the_way(git, ref):
+        if others := in_the_way(git, ref):
             which = others[0].removeprefix("refs/heads/")
             facts = {"case": "in-the-way", "found": others[0], "which": which}
         place = {"ref": ref, "expected": old or "no commit"}
         raise Refusal(Finding("REF_MOVED", {**facts, **place})) from error
 
 
-def _in_the_way(git: Git, ref: str) -> tuple[str, ...]:
+def in_the_way(git: Git, ref: str) -> tuple[str, ...]:
     """Return the refs whose name is a folder of `ref`, or has `ref` as a folder: Git allows only
     one.
     """

@@ -106,6 +106,9 @@ class Config:
     any public host; `recheck_budget` is how many extra acceptance runs may be spent on finding a
     culprit; `signing_key_ids` are the keys that `required-from` accepts; `cloud_inject` names
     hosts, headers and where a credential is, never its value.
+    `result_branch`, `result_message` and `result_author` are texts of the result's branch and its
+    commit, `result_sign_off` adds the author's Signed-off-by, `result_sign` is the user's wish that
+    Git signs it.
     `judge_patterns` add files to the judge, `judge_require` is what every PASS must have shown;
     each of `judge_may_change` is a list of patterns that bounds what contracts may let change.
     """
@@ -129,6 +132,11 @@ class Config:
     cloud_inject: tuple[str, ...] = ()
     workers: int = 0
     recheck_budget: int = 24
+    result_branch: str = "codex/{run}"
+    result_message: str = ""
+    result_author: str = ""
+    result_sign_off: bool = False
+    result_sign: bool = False
     signing_policy: SigningPolicy = SigningPolicy.OPTIONAL
     signing_key_ids: tuple[str, ...] = ()
     judge_patterns: tuple[str, ...] = ()

@@ -30,6 +30,10 @@ PLAIN_FOLDER = rf"(?!\.(?:git|factory)(?:/|$)){_SEGMENT}(?:/{_SEGMENT})*"
 PROGRAM = rf"(?:{TOOL})?|/[^\x00-\x1f\x7f]+|[A-Za-z]:[\\/][^\x00-\x1f\x7f]+"
 FOLDER = r"(?!/)(?!(?:.*/)?\.\.(?:/|$))[^\\\r\n]*"
 
+_NO_SPACE = r"[^<>\x00-\x20\x7f]"
+AUTHOR = rf"{_NO_SPACE}(?:[^<>\x00-\x1f\x7f]*{_NO_SPACE})? <{_NO_SPACE}+@{_NO_SPACE}+>"
+"""A name and an address, as Git writes them."""
+
 LONGEST = 30 * 24 * 3600
 """The longest time limit in seconds: 30 days."""
 
@@ -76,6 +80,31 @@ def duration_of(text: str) -> int | None:
         return None
     hours, minutes, seconds = (int(parts[name] or 0) for name in ("hours", "minutes", "seconds"))
     return hours * 3600 + minutes * 60 + seconds
+
+
+def branch_of(text: str, run: str) -> str:
+    """Return the name of the branch of a run; `text` is a name that takes up {run}, or a prefix."""
+    return text.replace("{run}", run) if "{run}" in text else f"{text.rstrip('/')}/{run}"
+
+
+def problem_with_branch(text: str) -> str:
+    """Return "" for a name, or a prefix, of result branches that Git takes; otherwise one clause
+    with a hint.
+    """
+    name = branch_of(text, "run")
+    if "{" in name or "}" in name:
+        return "has braces around another word than run; write {run}, or none"
+    parts = name.split("/")
+    if _NO_REF.search(name) or any(p.startswith((".", "-")) or p.endswith(".lock") for p in parts):
+        return "is no name that Git gives to a branch; write letters, digits, -, _ and /"
+    if not all(parts) or name.endswith(".") or parts[0] == "refs" or name == "HEAD":
+        return "is no name that Git gives to a branch; write one as in review/{run}"
+    if len(name.encode("utf-8")) > 180:
+        return "is longer than 180 bytes; write a shorter one"
+    return ""
+
+
+_NO_REF = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|^@$|[\ud800-\udfff]")
 
 
 def problem_with_host(text: str) -> str:

@@ -20,7 +20,7 @@ from factory.contract.acceptance import AcceptanceDocument
 from factory.contract.commands import CommandItem
 from factory.contract.configuration import read
 from factory.contract.contract import read_pack
-from factory.contract.settings import SETTINGS
+from factory.contract.settings import SETTINGS, Direction
 from factory.contract.task import TaskDocument
 from factory.model.findings.catalogue import CATALOGUE
 from factory.model.layout import INTEGRATOR
@@ -131,7 +131,7 @@ def test_example_of_configuration_is_sound_and_whole() -> None:
     _, findings = read(None, example.encode(), {}, {})
     assert not findings
     for setting in SETTINGS:
-        if setting.name not in {"accept_missing", "backend", "cloud_inject", "policy_ref"}:
+        if setting.direction is not Direction.USER:
             assert re.search(rf"^{setting.key} = ", example, re.MULTILINE), setting.name
 
 

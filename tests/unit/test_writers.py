@@ -64,6 +64,9 @@ WRITERS = {
         "objects of the evidence that is verified, in a folder that goes away"
     ),
     "factory/engine/wiring.py": "a literal",
+    "factory/engine/branch.py": (
+        "a commit in the user's repository: texts of the configuration, which a commit has already"
+    ),
 }
 # Whole rooms and folders.
 FOLDERS = {

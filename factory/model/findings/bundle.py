@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from factory.model.findings.entry import CatalogueEntry, Facts, error
+from factory.model.findings.entry import CatalogueEntry, Facts, error, warning
 
 _RERUN = "Run the pack again: doit forget launch, then doit oneshot."
 _ANEW = "Make a new run with: factory oneshot"
@@ -322,6 +322,20 @@ BUNDLE: Mapping[str, CatalogueEntry] = {
             {"case": "form", "problem": "merged_tree: Field required"},
         ),
     ),
+    "BRANCH_IN_THE_WAY": warning(
+        "the result's branch cannot have its name, since another branch leaves no room for it",
+        sentence="expected room for the branch {name}, found the branch {which}",
+        hint="name results otherwise, as in: [integration] branch = {other:yaml}; or rename"
+        " {which}",
+        examples=({"name": "codex/1", "which": "codex", "other": "codex-{run}"},),
+    ),
+    "BRANCH_UNSIGNED": error(
+        "Git does not sign the result's commit",
+        sentence="expected Git to sign the result's commit (integration.sign), found: {problem}",
+        hint="Sign a commit of your own to see why, or set integration.sign to false.",
+        remedy="no change of the contract is needed: see that git commit -S works, then run again",
+        examples=({"problem": "gpg failed to sign the data"},),
+    ),
     "REF_MOVED": error(
         "the result branch is not where it was expected to be",
         sentence={
@@ -329,9 +343,10 @@ BUNDLE: Mapping[str, CatalogueEntry] = {
             "in-the-way": "expected {ref} at {expected}, found: {found}, which leaves Git no room"
             " for that name",
         },
-        hint="look at {which}, delete or rename it if it is not needed, and run the integration"
-        " again",
-        remedy="no change of the contract is needed: delete or rename {which}, then run again",
+        hint="look at {which}, delete or rename it if it is not needed, or name results otherwise"
+        " (integration.branch), and run the integration again",
+        remedy="no change of the contract is needed: rename {which}, or set integration.branch,"
+        " then run again",
         examples=(
             {
                 "case": "moved",

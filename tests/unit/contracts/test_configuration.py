@@ -185,6 +185,7 @@ def test_what_is_the_users_alone_is_refused_from_a_repository(setting: Setting) 
         "network_allow_any": "true",
         "cloud_inject": "['api.example.org basic env:X']",
         "policy_ref": "'refs/remotes/origin/main'",
+        "result_sign": "true",
     }[setting.name]
     text = f"[{setting.section}]\n{setting.key} = {value}\n".encode()
     config, findings = read(None, text, {}, {})
@@ -307,6 +308,11 @@ def test_the_digest_of_a_configuration_is_that_of_the_values_in_force() -> None:
         replace(known, judge_may_change=(("tests/**",),)),
         replace(known, judge_retry=RetryPolicy.BLOCK),
         replace(known, judge_contracts=ContractPolicy.PINNED),
+        replace(known, result_branch="review/{run}"),
+        replace(known, result_message="Bring them"),
+        replace(known, result_author="Ada <ada@example.org>"),
+        replace(known, result_sign_off=True),
+        replace(known, result_sign=True),
     )
     assert len(other) == len(fields(Config)) - 2  # every member but the two that change no result
     assert len({config_digest(each) for each in (known, *other)}) == len(other) + 1
