@@ -14,7 +14,7 @@ import os
 import re
 import stat
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -234,19 +234,7 @@ def _read(path: Path, repository: Path | None, follow: bool = False) -> PrivateS
     """
     place = Path(os.path.realpath(path)) if follow else path
     _refuse_place(place, repository)
-    try:
-        fd = os.open(place, _FLAGS)
-    except OSError as error:
-        raise _unsafe(str(path), f"cannot be read: {error.strerror}") from error
-    try:
-        found = os.fstat(fd)
-        if not stat.S_ISREG(found.st_mode):
-            raise _unsafe(str(path), "is not a plain file")
-        if os.name != "nt":
-            _refuse_access(path, found)
-        content = _contents(fd)
-    finally:
-        os.close(fd)
+    content = _read_plain(place, path, _refuse_access)
     if len(content) > _MOST_BYTES:
         raise _unsafe(str(path), f"is over {_MOST_BYTES} bytes")
     return _parse(content, str(path))
@@ -256,16 +244,23 @@ def _read_guarded(path: Path) -> bytes:
     """Return the content of a file that only its user can write. Raise Refusal
     SIGNING_KEY_UNSAFE.
     """
+    return _read_plain(path, path, _refuse_writers)
+
+
+def _read_plain(place: Path, path: Path, refuse: Callable[[Path, os.stat_result], None]) -> bytes:
+    """Return the content of a plain file at `place`, named `path` to people, once `refuse` has
+    raised nothing about who may use it.
+    """
     try:
-        fd = os.open(path, _FLAGS)
+        fd = os.open(place, _FLAGS)
     except OSError as error:
         raise _unsafe(str(path), f"cannot be read: {error.strerror}") from error
     try:
         found = os.fstat(fd)
         if not stat.S_ISREG(found.st_mode):
             raise _unsafe(str(path), "is not a plain file")
-        if os.name != "nt" and (found.st_mode & 0o022 or found.st_uid not in (os.geteuid(), 0)):
-            raise _unsafe(str(path), "can be written by another user")
+        if os.name != "nt":
+            refuse(path, found)
         return _contents(fd)
     finally:
         os.close(fd)
@@ -293,6 +288,11 @@ def _refuse_access(path: Path, found: os.stat_result) -> None:
         raise Refusal(Finding("SIGNING_KEY_UNSAFE", facts))
     if found.st_uid not in (os.geteuid(), 0):
         raise _unsafe(str(path), f"belongs to another user (uid {found.st_uid})")
+
+
+def _refuse_writers(path: Path, found: os.stat_result) -> None:
+    if found.st_mode & 0o022 or found.st_uid not in (os.geteuid(), 0):
+        raise _unsafe(str(path), "can be written by another user")
 
 
 def _refuse_folder(folder: Path, place: Path) -> None:

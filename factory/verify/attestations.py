@@ -11,15 +11,13 @@ from typing import Any
 from factory.log.dsse import Envelope
 from factory.verify import paths
 from factory.verify.bundle import Bundle
-from factory.verify.context import Context
-from factory.verify.documents import Policy, RunStatus
+from factory.verify.documents import Policy
 from factory.verify.events import RunEvents
-from factory.verify.folder import EvidenceFolder
 from factory.verify.form import FormError, canonical, value_of
-from factory.verify.manifests import FileDigests, check_list
+from factory.verify.manifests import check_list
 from factory.verify.notes import Checkpoint, read_checkpoint, read_envelopes
 from factory.verify.objects import tip_of
-from factory.verify.results import Results
+from factory.verify.run_part import RunPart
 from factory.verify.signatures import SignatureCheck
 from factory.verify.statements import (
     Execution,
@@ -35,22 +33,8 @@ _LEDGER = (paths.EVENTS, paths.CHECKPOINT, paths.PROOF)
 _REPORTS = (*paths.RENDERINGS, f"{paths.Z}/{paths.STATUS}")
 
 
-class AttestationCheck:
+class AttestationCheck(RunPart):
     """Check one run's `attestations/`."""
-
-    def __init__(
-        self,
-        results: Results,
-        run: EvidenceFolder,
-        seen: FileDigests,
-        context: Context,
-        status: RunStatus,
-    ) -> None:
-        self.results = results
-        self.run = run
-        self.seen = seen
-        self.context = context
-        self.status = status
 
     def check(self, bundles: Mapping[str, Bundle], own: RunEvents, policy: Policy | None) -> None:
         """Check lists, statements and signatures."""

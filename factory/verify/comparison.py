@@ -7,45 +7,32 @@ nothing itself.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import TypeVar
 
 from factory.verify import paths
-from factory.verify.context import Context
-from factory.verify.documents import Event, RunStatus
+from factory.verify.documents import Event
 from factory.verify.events import RunEvents
-from factory.verify.folder import EvidenceFolder
 from factory.verify.form import FormError, read
-from factory.verify.manifests import FileDigests
-from factory.verify.results import Results
+from factory.verify.run_part import RunPart
 
 Shape = TypeVar("Shape")
 
 
-class Comparison:
+@dataclass(eq=False)
+class Comparison(RunPart):
     """Compare the events of one run with its folder, its verdict and what is known around it."""
 
-    def __init__(
-        self,
-        results: Results,
-        run: EvidenceFolder,
-        seen: FileDigests,
-        context: Context,
-        status: RunStatus,
-        own: RunEvents,
-    ) -> None:
-        self.results = results
-        self.run = run
-        self.seen = seen
-        self.context = context
-        self.status = status
-        self.own = own
+    own: RunEvents
+
+    def __post_init__(self) -> None:
         odd = (
             f
-            for f in results.findings
+            for f in self.results.findings
             if f.id in ("VERIFY_EXTRA", "VERIFY_MISSING") and f.location is not None
         )
         self._named = {
-            *results.spoilt,
+            *self.results.spoilt,
             *(finding.location.file for finding in odd if finding.location is not None),
         }
 

@@ -7,45 +7,33 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from factory.log.merkle import leaf_hash, verify_inclusion
 from factory.verify import paths
 from factory.verify.bindings import Bindings
 from factory.verify.bundle import Bundle
-from factory.verify.context import Context
-from factory.verify.documents import Event, RunStatus
+from factory.verify.documents import Event
 from factory.verify.event_forms import FINISHED, PREPARED, STARTED
 from factory.verify.events import Chain, Line, RunEvents, read_line
 from factory.verify.folder import EvidenceFolder
 from factory.verify.form import FormError
-from factory.verify.manifests import FileDigests
 from factory.verify.notes import Checkpoint, read_checkpoint, read_proof
 from factory.verify.results import Results
+from factory.verify.run_part import RunPart
 
 _ORIGIN = "codex-orchestrator/ledger/"
 _DAY = 86_400.0  # seconds
 _SHOWN = 5  # problems of the chain; more rarely say anything new
 
 
-class HistoryCheck:
+@dataclass(eq=False)
+class HistoryCheck(RunPart):
     """Check one run's history."""
 
-    def __init__(
-        self,
-        results: Results,
-        run: EvidenceFolder,
-        seen: FileDigests,
-        context: Context,
-        status: RunStatus,
-    ) -> None:
-        self.results = results
-        self.run = run
-        self.seen = seen
-        self.context = context
-        self.status = status
-        self.lines: list[Line] = []
-        self.own = RunEvents(())
+    lines: list[Line] = field(default_factory=list)
+    own: RunEvents = field(default_factory=lambda: RunEvents(()))
 
     def check(self, bundles: Mapping[str, Bundle]) -> None:
         """Check all of it; `recorded` then contains the run's own events."""
