@@ -24,13 +24,14 @@ from tests.world import World, environment
 pytestmark = pytest.mark.linux
 
 ROOT = Path(__file__).resolve().parents[2]
-# Those of determinism and of the network have tests of their own, and so have those of what went
-# wrong.
+# Those of determinism, of the network and of the old judge have tests of their own, and so have
+# those of what went wrong.
 OF_THE_NETWORK = {"egress.finished", "shell.connected"}
 OF_MISHAPS = {"branch.abandoned", "pack.abandoned"}
 ELSEWHERE = {
     "determinism.shown",
     "determinism.refuted",
+    "judge.finished",
     "pack.reproducible",
     "ledger.restarted",
     *OF_MISHAPS,

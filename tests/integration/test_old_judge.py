@@ -132,8 +132,13 @@ def played(world: World, packs: dict[str, tuple[str, str, set[str]]], two: int) 
 
 
 @pytest.fixture(scope="module")
-def bundles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
-    return played(World(tmp_path_factory.mktemp("judge") / "repository"), PACKS, 3)
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    return World(tmp_path_factory.mktemp("judge") / "repository")
+
+
+@pytest.fixture(scope="module")
+def bundles(world: World) -> dict[str, dict[str, Any]]:
+    return played(world, PACKS, 3)
 
 
 @pytest.fixture(scope="module")
@@ -275,3 +280,16 @@ def test_tests_that_another_pack_may_remove_are_missed_on_the_merged_tree(tmp_pa
     (found,) = [one for one in status["findings"] if one["severity"] == "error"]
     assert (found["id"], found["pack"]) == ("JUDGE_WEAKENED", "TASK-0002")
     assert found["facts"]["first"] == ["tests/test_two.py::test_two"]
+
+
+def test_the_ledger_has_each_command_that_asked_the_judge_as_it_was(
+    world: World, bundles: dict[str, dict[str, Any]]
+) -> None:
+    asked: dict[str, list[str]] = {}
+    for event in world.events():
+        if event["event_type"] == "judge.finished":
+            asked.setdefault(event["details"]["pack"], []).append(event["details"]["label"])
+    for number, name in enumerate(PACKS, 1):
+        ran = [row["label"] for row in bundles[name]["judged"]["runs"]]
+        assert asked.get(f"TASK-{number:04}", []) == ran, name
+    assert asked
