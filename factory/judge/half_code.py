@@ -58,10 +58,8 @@ _PACKAGING_SECTIONS = re.compile(
 
 
 def is_half_code(path: str) -> bool:
-    """Return whether only a part of the file at `path` belongs to the judge; what was installed
-    belongs to it wholly.
-    """
-    return path.rpartition("/")[2] in _FORMS and "node_modules" not in path.split("/")
+    """Return whether a file of this name belongs to the judge in part only."""
+    return path.rpartition("/")[2] in _FORMS
 
 
 def same_judge(path: str, old: bytes, new: bytes) -> bool:

@@ -22,6 +22,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
+from factory.judge.half_code import is_half_code
 from factory.judge.scope import Patterns, compile_patterns
 
 
@@ -240,6 +241,13 @@ class JudgeSet:
     tests: Patterns
     configuration: Patterns
     shadowed: frozenset[str]
+    whole: Patterns
+
+    def is_half(self, path: str) -> bool:
+        """Return whether only a part of the file at `path` belongs to the judge: by its name, and
+        no pattern matches it that is more than the name of such a file.
+        """
+        return is_half_code(path) and not self.whole.matches(path)
 
     def role(self, path: str, *, new: bool) -> Role | None:
         """Return what the file at `path` is to the judge; None for any other. `new`: it was not
@@ -285,4 +293,10 @@ def _compiled(lists: JudgePatterns) -> JudgeSet:
         compile_patterns(lists.tests),
         compile_patterns((*lists.patterns, *lists.own)),
         frozenset(lists.shadowed),
+        compile_patterns((*lists.tests, *filter(_is_more, lists.patterns), *lists.own)),
     )
+
+
+def _is_more(pattern: str) -> bool:
+    """Return whether a pattern is more than the name of a half-code file in any folder."""
+    return not (is_half_code(pattern) and pattern.startswith("**/") and pattern.count("/") == 1)

@@ -74,12 +74,14 @@ def permits_of(locks: Iterable[JudgeLock], bounds: tuple[tuple[str, ...], ...]) 
 class Touched:
     """Describe a changed file of the judge set. `old` is what the old judge has in its place, None
     for nothing: the file before the work or, of half code, the new file with the old tables.
+    `half`: only a part of it belongs to the judge.
     """
 
     difference: Difference
     role: Role
     permitted: bool
     old: Leaf | None
+    half: bool = False
 
     @property
     def path(self) -> str:
@@ -95,7 +97,8 @@ def touched(
         role = judge_set.role(change.path, new=change.before is None)
         if role is not None:
             permitted = permits.change(change.path)
-            found.append(Touched(change, role, permitted, change.before))
+            half = judge_set.is_half(change.path)
+            found.append(Touched(change, role, permitted, change.before, half))
     return tuple(found)
 
 

@@ -14,7 +14,7 @@ from typing import Literal
 
 from factory.git.ports import Objects
 from factory.judge.acceptance import is_uncounted, judge_no_test
-from factory.judge.half_code import is_half_code, same_judge, with_judge_of
+from factory.judge.half_code import same_judge, with_judge_of
 from factory.judge.judge_set import JudgeSet, Role
 from factory.judge.old_judge import (
     ANY_TEST,
@@ -73,7 +73,7 @@ def judge_files(
     same; where the old part can be set into the new file, that is stored.
     """
     found = touched(judge_set, permits, changes)
-    halves = {each.path: each for each in found if is_half_code(each.path) and _are_files(each)}
+    halves = {each.path: each for each in found if each.half and _are_files(each)}
     if not halves:
         return found
     leaves = (leaf for each in halves.values() for leaf in _sides(each.difference) if leaf)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from factory.git.ports import Objects
-from factory.judge.half_code import is_half_code, with_judge_of
+from factory.judge.half_code import with_judge_of
 from factory.judge.hunks import Hunk, hunks_of, without
 from factory.judge.old_judge import Touched, place_of
 from factory.judge.path_guard import display
@@ -67,7 +67,7 @@ def _with_new_judge(objects: Objects, base: Tree, files: Iterable[Touched]) -> T
     for each in files:
         before, after = each.difference.before, each.difference.after
         changes[each.path] = after
-        if is_half_code(each.path) and after is not None and after.mode in _FILES:
+        if each.half and after is not None and after.mode in _FILES:
             old = before.oid if before is not None and before.mode in _FILES else ""
             contents = objects.read({after.oid, *([old] if old else [])})
             made = with_judge_of(each.path, contents[after.oid], contents[old] if old else b"")

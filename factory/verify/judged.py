@@ -142,7 +142,7 @@ class JudgedPart:
         lock = self.bundle.lock.judge
         for change in _edits(self.bundle):
             role = _role(self.judge, lock.patterns, change)
-            if role is not None and not _same_part(self.bundle, change):
+            if role is not None and not _same_part(self.bundle, change, self.judge, lock.patterns):
                 name, before, after = change
                 yield JudgeFileRow(
                     path=spell(name),
@@ -192,7 +192,9 @@ def _roles_on_merged(
             name = change[0]
             role = _role(judge, own.lock.judge.patterns, change)
             seen = each is own or matches(shown, name)
-            if role is None or not seen or counts[name] > 1 or _same_part(each, change):
+            if role is None or not seen or counts[name] > 1:
+                continue
+            if _same_part(each, change, judge, own.lock.judge.patterns):
                 continue
             if not _permitted(judge, permits, name):
                 yield role
@@ -216,11 +218,15 @@ def _permitted(judge: PlannedJudge, patterns: tuple[str, ...], name: str) -> boo
     return matches(patterns, name) and all(matches(bound, name) for bound in judge.may_change)
 
 
-def _same_part(bundle: Bundle, change: _Change) -> bool:
-    """Return whether a file is half code and has the same judge's part before and after."""
+def _same_part(bundle: Bundle, change: _Change, judge: PlannedJudge, own: tuple[str, ...]) -> bool:
+    """Return whether a file is half code and has the same judge's part before and after. One that a
+    pattern matches which is more than its name belongs to the judge wholly.
+    """
     name, *sides = change
     part = _PARTS.get(name.rpartition("/")[2])
-    if part is None or "node_modules" in name.split("/"):
+    names = {f"**/{half}" for half in _PARTS}
+    more = [pattern for pattern in (*judge.tests, *judge.patterns) if pattern not in names]
+    if part is None or matches((*more, *own), name):
         return False
     if any(s is not None and s.mode not in (FILE, _EXECUTABLE) for s in sides):
         return False

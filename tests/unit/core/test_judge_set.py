@@ -115,9 +115,19 @@ def test_the_order_and_form_of_package_json_stay() -> None:
     assert made.endswith(b"}\n")
 
 
-def test_what_was_installed_is_no_half_code() -> None:
-    assert not is_half_code("node_modules/check/package.json")
-    assert is_half_code("packages/check/package.json")
+@pytest.mark.parametrize(
+    ("path", "half"),
+    [
+        ("package.json", True),
+        ("packages/check/pyproject.toml", True),
+        ("node_modules/check/package.json", False),
+        ("tests/fixtures/package.json", False),
+        ("x.egg-info/setup.cfg", False),
+        ("ci/package.json", False),
+    ],
+)
+def test_what_another_pattern_matches_is_no_half_code(path: str, half: bool) -> None:
+    assert JudgePatterns(own=("ci/",)).compiled.is_half(path) is half
 
 
 def test_ini_files() -> None:
