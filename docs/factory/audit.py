@@ -558,7 +558,15 @@ def step_6(run_id):
         below = folder.rpartition(b"/")[0] + b"/"
         own = {path: row for path, row in rows(f"audit/{pack}~1").items() if path.startswith(below)}
         all_rows = {path: row for path, row in rows(whole).items() if not path.startswith(below)}
-        chosen = {path: row for path, row in all_rows.items() if patterns is None or path in touched or patterns(path)}
+        packs_folder = below[:-1].rpartition(b"/")[0] + b"/"
+        marks = [path.rpartition(b"/")[0] for path in all_rows if path.rpartition(b"/")[2] in (b"task.yml", b"acceptance.yml")]
+        others = {place + b"/" for place in marks if place.rpartition(b"/")[0] + b"/" == packs_folder} - {
+            os.fsencode(row["path"]).rpartition(b"/")[0] + b"/"
+            for need in needs[pack] for row in acted[need]["files"] if row["path"].endswith("/task.yml")
+        }
+        apart = lambda path: packs_folder + path[len(packs_folder) :].partition(b"/")[0] + b"/" in others
+        shown = patterns or (lambda path: not (path.startswith(packs_folder) and apart(path)))
+        chosen = {path: row for path, row in all_rows.items() if path in touched or shown(path)}
         for row in acted[pack]["files"]:
             content = git("cat-file", "blob", own[os.fsencode(row["path"])][2].decode())
             same(row["path"], row["sha256"], hashlib.sha256(content).hexdigest())

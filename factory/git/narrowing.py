@@ -5,31 +5,72 @@ tree.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from factory.judge.scope import Patterns, compile_patterns
 from factory.model.tree import Difference, Leaf, Tree, differences
 
 
-def visible_patterns(inputs: tuple[str, ...] | None, folder: str) -> Patterns | None:
-    """Return the patterns of what a pack sees: its inputs and its own folder; None for
-    everything.
+@dataclass(frozen=True, slots=True)
+class Visible:
+    """Describe the part of a tree that a pack sees: what `patterns` match or, where they are None,
+    all but the folders of other packs below `packs_folder`; those in `kept` are seen.
     """
-    return None if inputs is None else compile_patterns((*inputs, f"{folder}/"))
+
+    patterns: Patterns | None
+    packs_folder: str
+    kept: frozenset[str]
 
 
-def narrow(tree: Tree, visible: Patterns | None) -> Tree:
-    """Return `tree` with only the files that `visible` matches; None keeps all. Shares unchanged
-    subtrees.
+def visible_part(
+    inputs: tuple[str, ...] | None, folder: str, needed: Iterable[str] = ()
+) -> Visible:
+    """Return what a pack sees: its inputs and its own folder or, without inputs, all but the
+    folders of other packs. `needed` are the folders of packs that it builds on.
     """
-    return tree if visible is None else _narrow(tree, visible, "")
+    patterns = None if inputs is None else compile_patterns((*inputs, f"{folder}/"))
+    return Visible(patterns, folder.rpartition("/")[0], frozenset((folder, *needed)))
 
 
-def view_with(tree: Tree, visible: Patterns | None, paths: Iterable[str]) -> Tree:
+def narrow(tree: Tree, visible: Visible) -> Tree:
+    """Return the part of `tree` that is `visible`. Shares unchanged subtrees."""
+    if visible.patterns is not None:
+        return _narrow(tree, visible.patterns, "")
+    return without_packs(tree, visible.packs_folder, visible.kept)
+
+
+def shared_part(tree: Tree, visible: Visible) -> Tree:
+    """Return a part of `tree` that is the same for many packs, for a checkout that they share; what
+    else a pack sees is laid over it.
+    """
+    if visible.patterns is not None:
+        return narrow(tree, visible)
+    return without_packs(tree, visible.packs_folder)
+
+
+def without_packs(tree: Tree, packs_folder: str, kept: frozenset[str] = frozenset()) -> Tree:
+    """Return `tree` without the folders below `packs_folder` that are packs, but for those in
+    `kept`. A folder is a pack where it has one of the two files that make it one.
+    """
+    below = tree.get(packs_folder)
+    if not isinstance(below, Tree):
+        return tree
+    folders = {f"{packs_folder}/{name}": entry for name, entry in below.entries.items()}
+    others = [path for path, entry in folders.items() if path not in kept and _is_pack(entry)]
+    return tree.changed(dict.fromkeys(others)) if others else tree
+
+
+def _is_pack(entry: Leaf | Tree) -> bool:
+    return isinstance(entry, Tree) and not entry.entries.keys().isdisjoint(_MAKE_A_PACK)
+
+
+_MAKE_A_PACK = ("task.yml", "acceptance.yml")
+
+
+def view_with(tree: Tree, visible: Visible, paths: Iterable[str]) -> Tree:
     """Return what a pack that changed `paths` sees of `tree`: its visible part, and the files at
     `paths`.
     """
-    if visible is None:
-        return tree
     own = {path: tree.get(path) for path in paths}
     return narrow(tree, visible).changed(
         {path: entry for path, entry in own.items() if isinstance(entry, Leaf)}

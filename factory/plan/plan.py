@@ -28,11 +28,11 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from factory.contract.contract import read_pack
-from factory.git.narrowing import narrow, overlay_folder, visible_patterns
+from factory.git.narrowing import Visible, narrow, overlay_folder, shared_part, visible_part
 from factory.git.ports import Objects
 from factory.judge.judge import Rules, rules_of
 from factory.judge.judge_set import JudgePatterns
-from factory.judge.scope import Patterns, compile_patterns
+from factory.judge.scope import compile_patterns
 from factory.model.action import (
     ActionDocument,
     action_key,
@@ -66,7 +66,7 @@ class PlannedPack:
     action: ActionDocument
     key: str
     own: Tree
-    visible_patterns: Patterns | None
+    shows: Visible
     visible: Tree
     shared: Tree
     needs: tuple[str, ...]
@@ -84,20 +84,20 @@ def planned_pack(
     judge: PlannedJudge,
     base: Tree,
     own: Tree,
+    shows: Visible,
     visible: Tree,
     needs: tuple[str, ...],
     environment: tuple[tuple[str, str], ...],
 ) -> PlannedPack:
     """Return a pack with what follows from its action and its lock."""
-    patterns = visible_patterns(pack.inputs, pack.folder)
     return PlannedPack(
         pack=pack,
         action=action,
         key=action_key(action),
         own=own,
-        visible_patterns=patterns,
+        shows=shows,
         visible=visible,
-        shared=narrow(base, patterns),
+        shared=shared_part(base, shows),
         needs=needs,
         rules=rules_of(
             pack,
@@ -204,13 +204,15 @@ class Plan:
     def _made(self, record: PlannedPackRecord) -> PlannedPack:
         pack = self._resolved.get(record.pack) or self._read(record)
         own = self.overlay_folder(self.base, record.pack)
-        visible = narrow(own, visible_patterns(pack.inputs, pack.folder))
+        needed = (self._records[need].folder for need in record.needs)
+        shows = visible_part(pack.inputs, pack.folder, needed)
+        visible = narrow(own, shows)
         rules = self.document.policy.rules
         grants = tuple(Grant(GrantKind(row.kind), row.thing, row.pack) for row in rules.grants)
         environment = environment_of(pack, granted_variables(pack, grants, self._environment))
         made = planned_pack(
-            *(pack, record.action, record.scope, self.document.judge, self.base, own, visible),
-            *(record.needs, environment),
+            *(pack, record.action, record.scope, self.document.judge, self.base, own),
+            *(shows, visible, record.needs, environment),
         )
         for what, due, found in (
             ("commands", record.commands, commands_of(pack)),

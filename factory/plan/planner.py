@@ -13,7 +13,7 @@ from typing import get_args
 
 from factory.contract.catalogue import Catalogue, PackEntry, folder_tree
 from factory.contract.policy import policy_of
-from factory.git.narrowing import narrow, overlay_folder, visible_patterns
+from factory.git.narrowing import narrow, overlay_folder, visible_part
 from factory.judge.judge_set import PATTERNS, SHADOWED, TESTS
 from factory.judge.path_guard import protected_patterns
 from factory.model.action import (
@@ -95,8 +95,9 @@ class Planner:
             raise Refusal(*why)
         needs = canonical_order({name: self._depends(name) for name in self._needs[pack.id]})
         own = self._overlay_folder(self.base, entry)
-        patterns = visible_patterns(pack.inputs, pack.folder)
-        visible = narrow(own, patterns)
+        needed = (self._entries[need].folder for need in needs)
+        shows = visible_part(pack.inputs, pack.folder, needed)
+        visible = narrow(own, shows)
         environment = self._environment(pack)
         action = action_of(
             pack,
@@ -113,7 +114,7 @@ class Planner:
         )
         lock = scope_lock(pack, self._site.config, self.protected.sources)
         return planned_pack(
-            pack, action, lock, self.judge, self.base, own, visible, needs, environment
+            pack, action, lock, self.judge, self.base, own, shows, visible, needs, environment
         )
 
     def _environment(self, pack: TaskPack) -> tuple[tuple[str, str], ...]:

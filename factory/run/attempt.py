@@ -238,9 +238,7 @@ def freeze(
     seen, _ = split_artifacts(planned.rules, artifact_patterns, between(visible, derived.tree))
     after = apply_differences(base, seen)
     differences = between(base, after)
-    visible_after = view_with(
-        after, planned.visible_patterns, (change.path for change in differences)
-    )
+    visible_after = view_with(after, planned.shows, (change.path for change in differences))
     refused, effort = _unkeepable(machine, planned, differences)
     if refused:
         return Frozen(visible, visible, (), refused, left_out, (), withheld=True)

@@ -166,7 +166,7 @@ def _judge_base(planned: PlannedPack, stacked: Tree, before: Tree) -> list[Findi
     """Return BUNDLE_STALE where the base that the bundle names is not what the pack sees of plan
     and bundles below it.
     """
-    due = narrow(stacked, planned.visible_patterns)
+    due = narrow(stacked, planned.shows)
     if before.oid == due.oid:
         return []
     facts = {"case": "base", "expected": due.oid, "found": before.oid}

@@ -289,7 +289,7 @@ def _try(work: _Work, base: Tree, number: int) -> Tried:
     planned, machine = work.planned, work.machine
     budget = attempt.Budget(machine.clock, planned.limits)
     heard = partial(work.ran, number)
-    visible = narrow(base, planned.visible_patterns)
+    visible = narrow(base, planned.shows)
     machine.objects.write_tree(visible)
     machine.objects.write_tree(planned.shared)
     machine.objects.write_tree(planned.visible)  # so that `why` can name what changed in it
@@ -411,7 +411,7 @@ def _carried(
     """
     known = planned.visible.changed({planned.pack.folder: None})
     carried = {**objects.new_objects(before, known), **objects.new_objects(after, known)}
-    if planned.visible_patterns is not None:
+    if planned.shows.patterns is not None:
         carried |= {
             tree.oid: ("tree", tree.payload) for whole in (before, after) for tree in whole.trees()
         }

@@ -177,7 +177,7 @@ class Recheck:
             return _record(name, command, "ok", 0)
         again = self._one(planned, command, view)
         start = self._plan.overlay_folder(self._plan.base, name)
-        base = self._one(planned, command, view_with(start, planned.visible_patterns, ()))
+        base = self._one(planned, command, view_with(start, planned.shows, ()))
         nothing = any(finding.id == "CHECK_RAN_NO_TEST" for finding in one.findings)
         outcome = classify(_signature(one), _signature(again), _signature(base), nothing)
         culprits = self._culprits(planned, command) if outcome in ("broken", "pre-existing") else ()
@@ -225,7 +225,7 @@ class Recheck:
                 c for name in order for c in self._changes[name] if c.path.startswith(below)
             )
             whole = apply_differences(self._plan.overlay_folder(tree, planned.pack.id), inside)
-        view = view_with(whole, planned.visible_patterns, (change.path for change in own))
+        view = view_with(whole, planned.shows, (change.path for change in own))
         self._machine.objects.write_tree(view)
         return view
 

@@ -175,7 +175,7 @@ def open_session(
         entry.id, asked.where, site.sandbox.measure(), accepted, limits, timeout, network
     )
     base = stacked_base(site.store, site.objects, planner.freeze(), planned)
-    visible = narrow(base, planned.visible_patterns)
+    visible = narrow(base, planned.shows)
     for tree in (visible, planned.shared):
         site.objects.write_tree(tree)
     if asked.where is Where.FROZEN:

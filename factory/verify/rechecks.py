@@ -14,6 +14,7 @@ from factory.verify.merge import MergeCheck
 from factory.verify.objects import ObjectError
 from factory.verify.patterns import PatternReach
 from factory.verify.results import Results
+from factory.verify.stack import unnarrowed
 from factory.verify.trees import FOLDER, Clash, Unknown
 
 _FILE = f"{paths.Z}/{paths.STATUS}"
@@ -78,9 +79,12 @@ def _same_view(results: Results, status: RunStatus, bundle: Bundle, merging: Mer
 
 def _view(merged: str, bundle: Bundle, merging: MergeCheck) -> str:
     inputs, trees = bundle.lock.inputs, merging.trees
-    if inputs is None or trees is None:
+    if trees is None:
         return merged
-    shown = trees.narrowed(merged, PatternReach.of((*inputs, f"{bundle.folder}/")))
+    if inputs is None:
+        shown = unnarrowed(trees, merged, bundle, merging)
+    else:
+        shown = trees.narrowed(merged, PatternReach.of((*inputs, f"{bundle.folder}/")))
     own = (path for path, after in bundle.change.after.items() if after is not None)
     there = {path: entry for path in own if (entry := trees.at(merged, path)) is not None}
     return trees.edited(

@@ -20,8 +20,6 @@ def check_base(
 ) -> None:
     """Compare a bundle's base tree with the base commit's tree `base` and the packs below it."""
     part = f"what {bundle.pack} started from"
-    if bundle.status.base_tree == base and not bundle.needs:
-        return
     missing = [need for need in bundle.needs if need not in merging.bundles]
     if missing:
         results.gap(part, f"the bundle of {missing[0]}, which it depends on, was not re-derived")
@@ -45,6 +43,17 @@ def check_base(
         )
 
 
+def unnarrowed(trees: Trees, whole: str, bundle: Bundle, merging: MergeCheck) -> str:
+    """Return what a pack without inputs sees of a tree: all but the folders of other packs, which
+    it does not build on. Raise Unknown, Clash, ObjectError.
+    """
+    needs = (merging.bundles.get(need) for need in merging.needs.get(bundle.pack, ()))
+    needed = (other.folder for other in needs if other is not None)
+    *above, _ = parts(bundle.folder)
+    names = (parts(folder)[-1] for folder in (bundle.folder, *needed))
+    return trees.without_packs(whole, tuple(above), names)
+
+
 def _compare(
     results: Results, merging: MergeCheck, trees: Trees, bundle: Bundle, base: str, committed: bool
 ) -> None:
@@ -65,8 +74,9 @@ def _compare(
         )
     whole = trees.placed(whole, place, bundle.tree)
     inputs = bundle.lock.inputs
-    due = whole
-    if inputs is not None:
+    if inputs is None:
+        due = unnarrowed(trees, whole, bundle, merging)
+    else:
         kept = (*inputs, f"{bundle.folder}/")
         due = trees.narrowed(whole, PatternReach.of(kept))
         for path, (before, _) in bundle.change.edits.items():

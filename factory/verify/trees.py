@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from factory.verify.objects import ObjectError, object_id
@@ -17,6 +17,7 @@ from factory.verify.patterns import PatternReach
 
 FILE, EXECUTABLE, LINK, SUBMODULE, FOLDER = 0o100644, 0o100755, 0o120000, 0o160000, 0o040000
 MOST_DEPTH = 256  # folders in one another: bounds recursion
+_MAKE_A_PACK = (b"task.yml", b"acceptance.yml")
 _OCTAL = re.compile(rb"[0-7]{5,6}")
 
 
@@ -213,6 +214,22 @@ class Trees:
                     entry.oid for entry in self.entries(here).values() if entry.mode == FOLDER
                 ]
         return found
+
+    def without_packs(self, root: str, folder: Path, kept: Iterable[bytes]) -> str:
+        """Return the id of `root` without the folders below `folder` that are packs, but for those
+        whose names are in `kept`. Raise Unknown, ObjectError.
+        """
+        top = self.at(root, folder)
+        if top is None or top.mode != FOLDER:
+            return root
+        spared = set(kept)
+        here = root
+        for name, entry in self.entries(top.oid).items():
+            if name in spared or entry.mode != FOLDER:
+                continue
+            if not self.entries(entry.oid).keys().isdisjoint(_MAKE_A_PACK):
+                here = self.placed(here, (*folder, name), None)
+        return here
 
     def narrowed(self, root: str, reach: PatternReach, depth: int = 0) -> str:
         """Return the id of `root` with only the files that match `reach`. Raise Unknown,

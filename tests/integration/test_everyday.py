@@ -247,3 +247,29 @@ def test_tests_that_ran_are_counted_and_where_nothing_is_the_base_is_asked(
 
 def test_what_was_counted_verifies(judged: World) -> None:
     assert judged.differs() == ""
+
+
+def test_other_packs_folders_are_no_input_unless_they_are_named_or_needed(tmp_path: Path) -> None:
+    world = World(tmp_path / "world")
+    seen = "ls -d taskpacks/*/ > docs/{0}.txt"
+    for number, more in (
+        (1, ""),
+        (2, "depends_on: [TASK-0001]\n"),
+        (3, 'inputs: ["taskpacks/"]\n'),
+    ):
+        step = seen.format(number)
+        scope = "scope: {allowed_paths: [docs/]}\n"
+        world.pack(f"TASK-000{number}-x", f"{scope}{more}steps: ['mkdir -p docs; {step}']\n")
+    world.commit()
+    assert world.factory("oneshot").rc == 0
+    for number, folders in ((1, "1"), (2, "12"), (3, "123")):
+        patch = (world.state / "bundles" / f"TASK-000{number}" / "DIFF.patch").read_text()
+        listed = {line[1:] for line in patch.split("\n") if line.startswith("+task")}
+        assert listed == {f"taskpacks/TASK-000{one}-x/" for one in folders}
+    assert world.differs() == ""
+    world.write("taskpacks/TASK-0002-x/notes.md", "more\n")
+    assert world.factory("oneshot").rc == 0
+    world.commit()
+    ended = world.factory("oneshot")
+    assert "TASK-0001  PASS  1 file" not in ended.text
+    assert "TASK-0002  PASS  1 file" not in ended.text

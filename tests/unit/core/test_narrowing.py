@@ -6,13 +6,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from factory.git.narrowing import (
+    Visible,
     apply_differences,
     between,
     hidden_paths,
     narrow,
     overlay_folder,
+    shared_part,
     view_with,
-    visible_patterns,
+    visible_part,
+    without_packs,
 )
 from factory.judge.scope import compile_patterns
 from factory.model.tree import Tree
@@ -41,7 +44,7 @@ def paths(of: Tree) -> set[str]:
 @given(FILES, PATTERNS)
 def test_narrowing_keeps_exactly_what_matches(files: dict[str, str], patterns: list[str]) -> None:
     visible = compile_patterns(tuple(patterns))
-    narrowed = narrow(tree(files), visible)
+    narrowed = narrow(tree(files), Visible(visible, "taskpacks", frozenset()))
     assert narrowed == tree({path: text for path, text in files.items() if visible.matches(path)})
 
 
@@ -50,19 +53,30 @@ def test_a_view_with_paths_adds_what_stands_there(
     files: dict[str, str], patterns: list[str], touched: dict[str, str]
 ) -> None:
     visible = compile_patterns(tuple(patterns))
-    view = view_with(tree(files), visible, touched)
+    view = view_with(tree(files), Visible(visible, "taskpacks", frozenset()), touched)
     assert paths(view) == {path for path in files if visible.matches(path) or path in touched}
 
 
-def test_no_patterns_show_everything() -> None:
-    whole = tree({"a": "1", "b/c": "2"})
-    assert narrow(whole, None) is whole
-    assert view_with(whole, None, ["a"]) is whole
-    assert visible_patterns(None, "taskpacks/T-1") is None
+def test_without_inputs_all_is_seen_but_the_folders_of_other_packs() -> None:
+    files = ["a", "b/c", "taskpacks/README", "taskpacks/_shared/x", "taskpacks/T-1/task.yml"]
+    others = ["taskpacks/T-2/task.yml", "taskpacks/T-2/n", "taskpacks/T-3/acceptance.yml"]
+    deep = ["more/taskpacks/T-9/task.yml", "taskpacks/_shared/T-8/task.yml", "taskpacks/task.yml"]
+    whole = tree(dict.fromkeys((*files, *deep, *others), "1"))
+    shown = visible_part(None, "taskpacks/T-1")
+    assert paths(narrow(whole, shown)) == {*files, *deep}
+    assert narrow(tree({"a": "1"}), shown) == tree({"a": "1"})
+    needing = visible_part(None, "taskpacks/T-1", ["taskpacks/T-2"])
+    assert paths(narrow(whole, needing)) == {*files, *deep, *others[:2]}
+    assert paths(view_with(whole, shown, ["taskpacks/T-2/n"])) == {*files, *deep, others[1]}
+    # what packs share of a checkout is the same for all of them
+    for folder in ("taskpacks/T-1", "taskpacks/T-2"):
+        shared = shared_part(whole, visible_part(None, folder))
+        assert paths(shared) == {*files[:-1], *deep}
+    assert without_packs(whole, "other") is whole
 
 
 def test_a_pack_sees_its_inputs_and_its_own_folder() -> None:
-    patterns = visible_patterns(("src/*.py",), "taskpacks/T-1-x")
+    patterns = visible_part(("src/*.py",), "taskpacks/T-1-x")
     whole = tree(
         {
             "src/a.py": "1",
