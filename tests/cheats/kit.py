@@ -28,6 +28,7 @@ id: %s
 title: Work
 type: platform
 scope: {allowed_paths: ["**"]}
+inputs: ["**"]
 limits: {attempts: %d, changed_lines: 5000}
 steps: [{name: work, run: %s}]
 """

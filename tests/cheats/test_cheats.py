@@ -101,7 +101,7 @@ def test_no_pack_plants_what_another_packs_check_finds_on_the_merged_tree(tmp_pa
     victim = "scope: {allowed_paths: [other]}\nsteps: ['echo y > other']\n"
     asks = f'checks: [{{name: c, run: "sh {folder}/check.sh"}}]\n'
     world.pack("TASK-0001-v", victim, asks, **{"check.sh": check})
-    lie = f"steps: [\"echo 'exit 0' > {folder}/local.sh; echo 0 > answer\"]\n"
+    lie = f"inputs: ['**']\nsteps: [\"echo 'exit 0' > {folder}/local.sh; echo 0 > answer\"]\n"
     world.pack("TASK-0002-l", f'scope: {{allowed_paths: ["**"]}}\n{lie}')
     world.commit()
     assert world.factory("oneshot").rc == 2
