@@ -4,6 +4,7 @@
     section  which part of the threat list it is of
     holds    the property that holds it, or one of RULES: what the host does whatever the sandbox is
     ends     ids of the findings that block its pack; none: the pack passes, and the program itself said HELD
+    warns    ids of the findings beside them that do not block
     says     what those findings' sentences hold, in any order
     weaken   what gives it teeth: a profile of `weak`, or a naive tool of `naive`
     steps    how often it is called, with 1, 2, … as its word; `accepts` calls it once more, with "accept"
@@ -69,6 +70,7 @@ class Program:
     holds: str
     weaken: str
     ends: tuple[str, ...] = ()
+    warns: tuple[str, ...] = ()
     says: tuple[str, ...] = ()
     steps: int = 1
     accepts: bool = False

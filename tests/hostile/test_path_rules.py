@@ -58,7 +58,8 @@ def paths() -> tuple[str, ...]:
 def judged(path: str) -> str:
     """The judge's answer: a finding's id, or nothing."""
     found = judge_change(RULES, (Difference(path, None, LEAF),), EMPTY, Contents({}, frozenset()))
-    return found[0].id if found else ""
+    names = [one.id for one in found if one.id != "PACK_FILE_CHANGED"]  # no rule of names
+    return names[0] if names else ""
 
 
 def test_the_corpus_is_evil_enough_and_the_same_everywhere() -> None:

@@ -31,7 +31,6 @@ OF_MISHAPS = {"branch.abandoned", "pack.abandoned"}
 ELSEWHERE = {
     "determinism.shown",
     "determinism.refuted",
-    "judge.finished",
     "pack.reproducible",
     "ledger.restarted",
     *OF_MISHAPS,

@@ -3,8 +3,8 @@ section = "inputs and evidence"
 holds = "acceptance"
 checks = ['''python -c "print('1 passed ' * 100000)"; true pytest''']
 weaken = "searches-the-log"
-ends = ["CHECK_RAN_NO_TEST"]
-says = ["ran no test"]
+warns = ["TESTS_NOT_COUNTED"]
+says = ["nothing says whether it ran a test"]
 """
 
 from hostile import left

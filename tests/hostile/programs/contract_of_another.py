@@ -5,6 +5,7 @@ weaken = "git-takes"
 ends = ["PATH_PROTECTED"]
 says = ["acceptance.yml"]
 scope = {allowed_paths = ["**"]}
+inputs = ["**"]
 """
 
 import os

@@ -2,6 +2,7 @@
 section = "git and tree"
 holds = "judge"
 weaken = "git-runs"
+warns = ["ATTRIBUTES_DISAGREE"]
 """
 
 import os
