@@ -274,6 +274,16 @@ def _import_ahead() -> None:
                 with contextlib.suppress(ImportError):  # of another platform
                     importlib.import_module(found.name)
     importlib.import_module("sqlite3")
+    _know_constants()
+
+
+def _know_constants() -> None:
+    """Compute what is the same in every start of this code: each process would do it again."""
+    from factory.engine.builder_facts import own_code
+    from factory.judge.judge_set import BUILT_IN
+
+    own_code()
+    _ = BUILT_IN.compiled
 
 
 def _become(link: socket.socket, request: dict[str, Any], streams: array.array[int]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.sample import WHOLE
 from tests.world import World
 
 pytestmark = pytest.mark.linux
@@ -93,6 +94,17 @@ PACKS: dict[str, tuple[str, str, set[str]]] = {
         {"HUNK_UNPROVED"},
     ),
 }
+# Each starts pytest several times in a sandbox: the corpus of lies has these kinds too.
+AT_NIGHT = (
+    "deletes the failing test",
+    "plants a conftest",
+    "plants an ini file",
+    "plants a runner",
+    "may rewrite, and skips one test",
+    "brings a test of what it repairs",
+)
+if not WHOLE:
+    PACKS = {name: pack for name, pack in PACKS.items() if name not in AT_NIGHT}
 # What a pack does where nothing is to be repaired, what it adds to acceptance.yml, and its findings.
 DONE: dict[str, tuple[str, str, set[str]]] = {
     "changes nothing": ("true", "", set()),
@@ -273,6 +285,7 @@ def test_another_packs_judge_does_not_judge_on_the_merged_tree(tmp_path: Path) -
     assert world.differs() == ""
 
 
+@pytest.mark.slow
 def test_tests_that_another_pack_may_remove_are_missed_on_the_merged_tree(tmp_path: Path) -> None:
     status, _ = merged(
         tmp_path / "repository", "rm tests/test_two.py", "may_change: [tests/test_two.py]\n"

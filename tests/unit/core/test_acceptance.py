@@ -384,7 +384,7 @@ PARTS = [
     "\\x1b[0", "\\x1b[m", "\\\\", " ",
 ]
 for part in PARTS:
-    log = (part * ((1 << 20) // len(part))).encode()
+    log = (part * ((1 << 18) // len(part))).encode()
     for run in ("python -m pytest", "python -m unittest", "make"):
         for rc in (0, 1):
             judge_command(pack(), replace(CHECK, run=run), rc, "exited", False, log, Limits())
