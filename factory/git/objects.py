@@ -418,26 +418,26 @@ class GitObjects:
         return self._taken[digest]
 
     def take_in_all(self, bundles: Mapping[str, bytes]) -> None:
-        """Store the objects of many bundles, by their SHA-256 in hex, as one pack: a file for each
-        object takes longer than all else. `take_in` then returns what it does of each. Not
-        durable. Raise Refusal BUNDLE_DISAGREES, DISK_UNWRITABLE.
+        """Store what is not there yet of many bundles, by their SHA-256 in hex, as one pack: a file
+        for each object takes longer than all else. Raise Refusal BUNDLE_DISAGREES,
+        DISK_UNWRITABLE.
         """
-        everything: dict[str, tuple[str, bytes]] = {}
-        for digest, bundle in bundles.items():
-            carried = self._carried(bundle)
-            everything |= carried.objects
-            self._taken[digest] = (carried.prerequisite, carried.tip)
-        for oid, (kind, content) in everything.items():
+        new = {key: self._carried(one) for key, one in bundles.items() if key not in self._taken}
+        every = {oid: one for carried in new.values() for oid, one in carried.objects.items()}
+        fresh = {oid: one for oid, one in every.items() if not loose.exists(self.folder, oid)}
+        for oid, (kind, content) in fresh.items():
             if kind == "blob":
                 self._known.measure(oid, content)
-        if everything:
-            pack = bundle_file.format_pack(everything, self.hash_name)
-            index = bundle_file.format_index(everything, pack, self.hash_name)
+        if fresh:
+            pack = bundle_file.format_pack(fresh, self.hash_name)
+            index = bundle_file.format_index(fresh, pack, self.hash_name)
             name = f"pack-{pack[-len(_EMPTY[self.hash_name]) // 2 :].hex()}"
             # Git looks for indexes: the pack must be there before.
-            for suffix, content in (("pack", pack), ("idx", index)):
+            for suffix, written in (("pack", pack), ("idx", index)):
                 path = self.folder / "pack" / f"{name}.{suffix}"
-                write_atomic(path, content, durable=False, mode=0o444)
+                write_atomic(path, written, self.durable, mode=0o444)
+                self.add_unsettled([path])
+        self._taken |= {key: (one.prerequisite, one.tip) for key, one in new.items()}
 
     def _carried(self, bundle: bytes) -> bundle_file.Carried:
         try:

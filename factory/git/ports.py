@@ -144,8 +144,8 @@ class Objects(Protocol):
         ...
 
     def take_in_all(self, bundles: Mapping[str, bytes]) -> None:
-        """Store the objects of many bundles, by their SHA-256 in hex; `take_in` then returns what
-        it does of each. Not durable. Raise Refusal BUNDLE_DISAGREES if the form of one is wrong.
+        """Store what is not there yet of many bundles, by their SHA-256 in hex; `take_in` then
+        returns what it does of each. Raise Refusal BUNDLE_DISAGREES if the form of one is wrong.
         """
         ...
 

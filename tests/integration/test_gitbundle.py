@@ -78,11 +78,17 @@ def test_git_verifies_and_fetches_a_bundle(tmp_path: Path, hash_name: str) -> No
     with GitObjects(discover(world.root, "HEAD"), tmp_path / "fresh") as fresh:
         assert fresh.take_in(told) == (base, commit)
         assert fresh.tree_of(commit) == new
+        fresh.take_in_all({hashlib.sha256(told).hexdigest(): told})
+    with GitObjects(discover(world.root, "HEAD"), tmp_path / "fresh") as again:
+        again.take_in_all({hashlib.sha256(told).hexdigest(): told})
+        assert again.take_in(told) == (base, commit)
+    assert list((tmp_path / "fresh" / "objects" / "pack").iterdir()) == [], "it was all there"
     with GitObjects(discover(world.root, "HEAD"), tmp_path / "packed") as packed:
         assert packed.tree_of(base) == old  # Git has looked which packs there are
         packed.take_in_all({hashlib.sha256(told).hexdigest(): told})
         assert packed.take_in(told) == (base, commit)
         assert packed.tree_of(commit) == new
+        assert {path.suffix for path in packed.take_unsettled()} == {".idx", ".pack"}
         stored = sorted(path.suffix for path in packed.folder.rglob("*") if path.is_file())
         assert stored in ([".idx", ".pack"], ["", ".idx", ".pack"])  # "": info/alternates
     (tmp_path / "b.bundle").write_bytes(told)

@@ -164,14 +164,13 @@ def test_it_is_measured_again_after_a_change(
 
 def test_a_bound_of_the_process_is_a_condition(start: Callable[..., Enforcement]) -> None:
     start()
-    soft, hard = resource.getrlimit(resource.RLIMIT_CORE)
-    resource.setrlimit(resource.RLIMIT_CORE, (max(0, min(soft, hard) - 1) if soft else 0, hard))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft - 1 if soft > 0 else 4096, hard))
     try:
-        changed = resource.getrlimit(resource.RLIMIT_CORE) != (soft, hard)
         start()
     finally:
-        resource.setrlimit(resource.RLIMIT_CORE, (soft, hard))
-    assert Counted.probes == (2 if changed else 1)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert Counted.probes == 2
 
 
 def test_a_stage_that_cannot_be_opened_ends_the_belief(
