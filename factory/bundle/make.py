@@ -234,6 +234,10 @@ def summary(status: StatusDocument) -> bytes:
     lines += [
         markdown("- {} ended with {}", code(check.label), check.rc) for check in status.checks
     ]
+    ran = {check.label for check in status.checks}
+    lines += [
+        markdown("- {} did not run", code(label)) for label in status.required if label not in ran
+    ]
     lines += [
         markdown("- **{}** {}", Markdown(finding.id), finding.message)
         for finding in status.findings

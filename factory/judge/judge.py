@@ -109,6 +109,21 @@ def judge_change(
     return (*_findings(rules, found), *_collisions(rules, result, listed))
 
 
+OUT_OF_SCOPE = frozenset(
+    """
+    INPUT_HIDDEN_CHANGED LINK_ESCAPES PACK_FILE_CHANGED PATH_COLLISION PATH_GIT_NAME
+    PATH_NOT_PORTABLE PATH_PROTECTED PATH_UNSAFE SCOPE_DENIED SCOPE_OUTSIDE_ALLOWED
+    SUBMODULE_CHANGED
+    """.split()
+)
+"""Findings about a change that this pack may not make. Acceptance does not run over such a one."""
+
+
+def is_out_of_scope(findings: Iterable[Finding]) -> bool:
+    """Return whether findings refuse a change for the paths that it changes."""
+    return any(finding.blocks and finding.id in OUT_OF_SCOPE for finding in findings)
+
+
 @dataclass(frozen=True, slots=True)
 class Contents:
     """Contain what judging needs of contents: `links` maps each changed symbolic link to its

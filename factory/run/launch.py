@@ -20,6 +20,7 @@ from factory.git.narrowing import narrow
 from factory.git.ports import Objects
 from factory.judge.acceptance import failure_signature, judge_attempts, judge_expectation
 from factory.judge.denials import denied
+from factory.judge.judge import is_out_of_scope
 from factory.judge.path_guard import display
 from factory.judge.secrecy import silenced, silent
 from factory.judge.status_eval import Check, evaluate, of_findings
@@ -301,7 +302,8 @@ def _try(work: _Work, base: Tree, number: int) -> Tried:
         findings += judge_expectation(planned.pack, bool(frozen.differences), required)
     checks: tuple[Ran, ...] = ()
     collected: tuple[Collected, ...] = ()
-    if all(ran.logged.record.rc == 0 for ran in steps) and not frozen.withheld:
+    refused = frozen.withheld or is_out_of_scope(frozen.findings)
+    if all(ran.logged.record.rc == 0 for ran in steps) and not refused:
         checks, collected = attempt.accept(
             machine, planned, planned.shared, frozen.after, budget, heard
         )

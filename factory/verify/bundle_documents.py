@@ -245,5 +245,7 @@ def summary_of(status: BundleStatus) -> bytes:
     files = "1 file" if status.files_changed == 1 else f"{status.files_changed} files"
     rows += [f"{files} changed, +{status.lines_added} −{status.lines_removed}.", ""]
     rows += [f"- `{check.label}` ended with {check.rc}" for check in status.checks]
+    ran = {check.label for check in status.checks}
+    rows += [f"- `{label}` did not run" for label in status.required if label not in ran]
     rows += [f"- **{row.id}** {inert(row.message)}" for row in status.findings]
     return ("\n".join(rows).rstrip() + "\n").encode("utf-8")

@@ -13,6 +13,14 @@ from factory.verify.verdict import status_of_pack, weight_of
 
 _WITHHELD = frozenset({"SECRET_IN_CHANGE", "CHANGE_TOO_LARGE"})
 """Findings about a change that is not kept."""
+_OUT_OF_SCOPE = frozenset(
+    """
+    INPUT_HIDDEN_CHANGED LINK_ESCAPES PACK_FILE_CHANGED PATH_COLLISION PATH_GIT_NAME
+    PATH_NOT_PORTABLE PATH_PROTECTED PATH_UNSAFE SCOPE_DENIED SCOPE_OUTSIDE_ALLOWED
+    SUBMODULE_CHANGED
+    """.split()
+)
+"""Findings about a change that the pack may not make, which is refused before acceptance."""
 
 
 def check_status(
@@ -57,7 +65,7 @@ def check_status(
 
 def expected_to_run(contract: Contract, status: BundleStatus) -> tuple[Wanted, ...]:
     """Return steps up to the first that failed; if none did, acceptance too, unless the change was
-    withheld.
+    withheld or is out of scope.
     """
     codes = {check.label: check.rc for check in status.checks}
     done = []
@@ -67,6 +75,8 @@ def expected_to_run(contract: Contract, status: BundleStatus) -> tuple[Wanted, .
             return tuple(done)
     if any(row.id in _WITHHELD for row in status.findings):
         return tuple(done)  # nothing was there to accept
+    if any(row.id in _OUT_OF_SCOPE and row.severity == "error" for row in status.findings):
+        return tuple(done)
     return (*done, *contract.acceptance)
 
 

@@ -10,6 +10,7 @@ import json
 
 import pytest
 
+from factory.judge.judge import OUT_OF_SCOPE
 from factory.model.finding import Finding
 from tests.world import World
 
@@ -494,6 +495,24 @@ def test_each_pack_has_exactly_the_findings_that_are_due(world: World) -> None:
         slug: "BLOCKED" if any(map(blocks, expected)) else "PASS"
         for slug, (_, _, expected) in CASES.items()
     }
+
+
+def test_acceptance_is_not_paid_for_a_change_that_is_out_of_scope(world: World) -> None:
+    refused, accepted = set[str](), set[str]()
+    for slug in CASES:
+        status = world.bundle(identity(slug))
+        required = {label for label in status["required"] if not label.startswith("step-")}
+        ran = {row["label"] for row in status["checks"]} & required
+        failed = any(row["rc"] for row in status["checks"])
+        (accepted if ran else refused).add(slug)
+        if any(row["id"] in OUT_OF_SCOPE for row in status["findings"]):
+            assert (slug, ran, status["status"]) == (slug, set(), "BLOCKED")
+            folder = world.state / "bundles" / identity(slug)
+            summary = (folder / "SUMMARY.md").read_text("utf-8")
+            lines = {line for line in summary.splitlines() if line.endswith("did not run")}
+            assert failed or {f"- `{label}` did not run" for label in required} <= lines
+    assert {"outside", "denied", "collision"} <= refused
+    assert {"all-kinds", "ignored", "no-steps", "fifo"} <= accepted
 
 
 def test_every_kind_of_change_comes_through(world: World) -> None:
