@@ -1,145 +1,102 @@
-"""Write an inventory of this repository's files, or check that a written one is right.
+"""Write an inventory of this repository's files, or check a written one.
 
     python inventory.py write FILE
     python inventory.py check FILE
 
-A written one is right where it is what the files say, and stays so where files were added or grew
-since, as by other packs: then whatever it states has to be there still, and be no more than there
-is.
+The same files give the same bytes: no time, no host, sorted names. Asks for sizes and reads no
+content, so that it takes about a second for 50,000 files. Needs nothing but Python's standard
+library and no network.
 
-The same files give the same bytes: no time, no host, sorted names. Reads every file once and
-follows no link. Needs nothing but Python's standard library and no network.
+A written one is checked against the files as long as their number and size are what it says. Once
+other packs have added, changed or removed files, it is a picture of an earlier time: then its form
+and its sums are checked.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import stat
 import sys
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 KINDS = 30
 LARGEST = 10
-EQUAL = 10
 CASE_ONLY = 10
 LEFT_OUT = {".git", ".factory", "__pycache__"}
 
-HEAD = ("| kind | files | lines of text | bytes |", "|---|---:|---:|---:|")
-FIXED = {"", "# File inventory", "## Largest files", "## Worth a look", *HEAD}
-TOTAL = r"^([\d,]+) files?, ([\d,]+) bytes\.$"
-ROW = r"\| ([\d,]+) \| ([\d,]+) \| ([\d,]+) \|$"
+HEAD = ("| kind | files | bytes |", "|---|---:|---:|")
+TOTAL = re.compile(r"([\d,]+) files?, ([\d,]+) bytes\.")
+ROW = re.compile(r"\| (?:`[^`]+`|[\d,]+ other kinds) \| ([\d,]+) \| ([\d,]+) \|")
+OTHER = re.compile(
+    r"|# File inventory|## Largest files|## Worth a look|- `[^`]+`: [\d,]+ bytes"
+    r"|- only case keeps these apart: `[^`]+`(, `[^`]+`)+( and \d+ more)?"
+    r"|- \d+ more names that only case keeps apart"
+)
 
 
-@dataclass(frozen=True)
-class FileEntry:
-    """Describe one file: its path from the root, its kind, bytes, lines (None where it is not text)
-    and digest.
-    """
-
-    path: str
-    kind: str
-    size: int
-    lines: int | None
-    digest: str
-
-
-def entries(root: Path, output: str) -> Iterator[FileEntry]:
-    """Yield every file below `root` except the inventory itself, in order of paths."""
+def sizes(root: Path, output: str) -> Iterator[tuple[str, str, int]]:
+    """Yield (path, kind, bytes) of every file below `root` except the inventory, in no order."""
     for folder, folders, names in os.walk(root):
-        folders[:] = sorted(name for name in folders if name not in LEFT_OUT)
-        here = Path(folder).relative_to(root)
-        for name in sorted(
-            [*names, *(each for each in folders if (Path(folder) / each).is_symlink())]
-        ):
-            path = (here / name).as_posix()
-            if path != output and name not in LEFT_OUT:
-                yield entry(root, path)
+        folders[:] = [name for name in folders if name not in LEFT_OUT]
+        links = [name for name in folders if os.path.islink(os.path.join(folder, name))]
+        for name in (*names, *links):
+            place = os.path.join(folder, name)
+            path = os.path.relpath(place, root).replace(os.sep, "/")
+            if path == output or name in LEFT_OUT:
+                continue
+            status = os.lstat(place)
+            regular = stat.S_ISREG(status.st_mode)
+            yield path, kind(name) if regular else "(links)", status.st_size if regular else 0
 
 
-def entry(root: Path, path: str) -> FileEntry:
-    """Read one file."""
-    place = root / path
-    status = place.lstat()
-    if not stat.S_ISREG(status.st_mode):
-        return FileEntry(path, "(links)", 0, None, "")
-    content = place.read_bytes()
-    suffix = Path(path).suffix.lower()
-    kind = suffix if suffix.isascii() and suffix[1:].isalnum() else "(none)"
-    unended = bool(content) and not content.endswith(b"\n")
-    lines = None if b"\0" in content else content.count(b"\n") + unended
-    return FileEntry(path, kind, len(content), lines, hashlib.sha256(content).hexdigest())
+def kind(name: str) -> str:
+    """Return the suffix of a name in small letters, or "(none)"."""
+    suffix = os.path.splitext(name)[1].lower()
+    return suffix if suffix.isascii() and suffix[1:].isalnum() else "(none)"
 
 
-def inventory(found: list[FileEntry]) -> str:
+def inventory(found: list[tuple[str, str, int]]) -> str:
     """Return the inventory as Markdown."""
-    total = sum(each.size for each in found)
+    total = sum(size for _, _, size in found)
     lines = ["# File inventory", "", f"{counted(len(found), 'file')}, {total:,} bytes.", ""]
-    lines += [*HEAD, *kinds(found)]
-    largest = sorted(
-        (each for each in found if each.size), key=lambda each: (-each.size, each.path)
-    )[:LARGEST]
-    if largest:
-        lines += [
-            "",
-            "## Largest files",
-            "",
-            *(f"- {shown(each.path)}: {each.size:,} bytes" for each in largest),
-        ]
-    return "\n".join([*lines, *remarks(found)]) + "\n"
+    lines += [*HEAD, *rows(found)]
+    large = sorted((-size, path) for path, _, size in found if size)[:LARGEST]
+    if large:
+        lines += ["", "## Largest files", ""]
+        lines += [f"- {shown(path)}: {-size:,} bytes" for size, path in large]
+    return "\n".join([*lines, *remarks(path for path, _, _ in found)]) + "\n"
 
 
-def kinds(found: list[FileEntry]) -> Iterator[str]:
+def rows(found: list[tuple[str, str, int]]) -> Iterator[str]:
     """Yield a row for each kind of file, the most frequent first; the rare ones together."""
-    by_kind: dict[str, list[FileEntry]] = defaultdict(list)
-    for each in found:
-        by_kind[each.kind].append(each)
+    by_kind: dict[str, list[int]] = defaultdict(list)
+    for _, name, size in found:
+        by_kind[name].append(size)
     ordered = sorted(by_kind.items(), key=lambda item: (-len(item[1]), item[0]))
-    for kind, members in ordered[:KINDS]:
-        yield row(f"`{kind}`", members)
-    rare = [each for _, members in ordered[KINDS:] for each in members]
+    for name, members in ordered[:KINDS]:
+        yield f"| `{name}` | {len(members):,} | {sum(members):,} |"
+    rare = [size for _, members in ordered[KINDS:] for size in members]
     if rare:
-        yield row(f"{len(ordered) - KINDS} other kinds", rare)
+        yield f"| {len(ordered) - KINDS} other kinds | {len(rare):,} | {sum(rare):,} |"
 
 
-def row(name: str, members: list[FileEntry]) -> str:
-    """Return one row of the table."""
-    files, lines, size = sums(members)
-    return f"| {name} | {files:,} | {lines:,} | {size:,} |"
-
-
-def remarks(found: list[FileEntry]) -> Iterator[str]:
-    """Yield what deserves a look: equal contents, names that differ only in case, empty files."""
-    equal: dict[str, list[str]] = defaultdict(list)
+def remarks(paths: Iterator[str]) -> Iterator[str]:
+    """Yield names that differ only in case: not every file system can have both."""
     folded: dict[str, list[str]] = defaultdict(list)
-    for each in found:
-        if each.size:
-            equal[each.digest].append(each.path)
-        folded[each.path.casefold()].append(each.path)
-    groups = sorted(paths for paths in equal.values() if len(paths) > 1)
-    apart = sorted(paths for paths in folded.values() if len(paths) > 1)
-    empty = sum(each.size == 0 and each.kind != "(links)" for each in found)
-    if not groups and not apart and not empty:
+    for path in paths:
+        folded[path.casefold()].append(path)
+    apart = sorted(sorted(members) for members in folded.values() if len(members) > 1)
+    if not apart:
         return
     yield from ("", "## Worth a look", "")
-    yield from (f"- equal content: {joined(paths)}" for paths in groups[:EQUAL])
-    if len(groups) > EQUAL:
-        yield f"- {len(groups) - EQUAL} more groups of equal content"
-    yield from (f"- only case keeps these apart: {joined(paths)}" for paths in apart[:CASE_ONLY])
+    for members in apart[:CASE_ONLY]:
+        more = f" and {len(members) - 4} more" if len(members) > 4 else ""
+        yield f"- only case keeps these apart: {', '.join(map(shown, members[:4]))}{more}"
     if len(apart) > CASE_ONLY:
         yield f"- {len(apart) - CASE_ONLY} more names that only case keeps apart"
-    if empty:
-        yield f"- {counted(empty, 'empty file')}"
-
-
-def joined(paths: list[str]) -> str:
-    """Return a few paths in one line."""
-    more = f" and {len(paths) - 4} more" if len(paths) > 4 else ""
-    return ", ".join(map(shown, paths[:4])) + more
 
 
 def shown(path: str) -> str:
@@ -152,115 +109,54 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
-def difference(written: str, expected: str, found: list[FileEntry]) -> str:
-    """Return the first untrue statement of a written inventory; "" where it is right, or was and
-    files came or grew.
-    """
-    if written == expected:
-        return ""
-    total = re.search(TOTAL, written, re.MULTILINE)
-    if total is None:
-        return "it has no total"
-    stated = tuple(map(number, total.groups()))
-    if stated == (len(found), sum(each.size for each in found)):
-        lines = zip(written.splitlines(), expected.splitlines(), strict=False)
-        return next(
-            (ascii(mine) for mine, right in lines if mine != right), "it ends too early or too late"
-        )
-    if expected.splitlines()[3:6] != written.splitlines()[3:6] or (
-        stated[1] and "\n- `" not in written
-    ):
-        return "it is not whole"
-    rows = [tuple(map(number, row)) for row in re.findall(ROW, written, re.MULTILINE)]
-    if (sum(row[0] for row in rows), sum(row[2] for row in rows)) != stated:
-        return "its rows do not add up to its total"
-    named = set(re.findall(r"^\| `([^`]+)` \|", written, re.MULTILINE))
-    return next(
-        (ascii(line) for line in written.splitlines() if not still_so(line, found, named)), ""
-    )
-
-
-def still_so(line: str, found: list[FileEntry], named: set[str]) -> bool:
-    """Return whether a line of an inventory is true of these files, or was before some were added
-    or grew.
-    """
-    if match := re.fullmatch(TOTAL, line):
-        return fits(match.groups(), (len(found), sum(each.size for each in found)))
-    if match := re.fullmatch(r"\| (?:`([^`]+)`|([\d,]+) other kinds) " + ROW, line):
-        kind, others, *counts = match.groups()
-        members = [
-            each for each in found if (each.kind == kind if kind else each.kind not in named)
-        ]
-        return fits(
-            [others or "0", *counts], (len({each.kind for each in members}), *sums(members))
-        )
-    if match := re.fullmatch(r"- (`[^`]+`): ([\d,]+) bytes", line):
-        return any(shown(each.path) == match[1] and each.size >= number(match[2]) for each in found)
-    if match := re.fullmatch(
-        r"- (equal content|only case keeps these apart): (`[^`]+`(?:, `[^`]+`)+)(?: and \d+ more)?",
-        line,
-    ):
-        paths = match[2].split(", ")
-        there = [each for each in found if shown(each.path) in paths]
-        alike = {
-            each.digest if match[1] == "equal content" else each.path.casefold() for each in there
-        }
-        return len(there) == len(paths) and len(alike) == 1
-    if match := re.fullmatch(r"- ([\d,]+) empty files?", line):
-        return number(match[1]) <= sum(each.size == 0 and each.kind != "(links)" for each in found)
-    return (
-        line in FIXED
-        or re.fullmatch(
-            r"- \d+ more (?:groups of equal content|names that only case keeps apart)", line
-        )
-        is not None
-    )
-
-
-def sums(members: list[FileEntry]) -> tuple[int, int, int]:
-    """Return the number of files, lines of text and bytes."""
-    return (
-        len(members),
-        sum(each.lines or 0 for each in members),
-        sum(each.size for each in members),
-    )
-
-
-def fits(stated: Iterable[str], there: Iterable[int]) -> bool:
-    """Return whether no stated number is more than there is."""
-    return all(number(mine) <= most for mine, most in zip(stated, there, strict=True))
-
-
 def number(text: str) -> int:
     """Return the number that `1,234` means."""
     return int(text.replace(",", ""))
 
 
+def wrong(written: str, found: list[tuple[str, str, int]]) -> str:
+    """Return what is wrong with a written inventory, in a few words; "" for nothing."""
+    lines = written.splitlines()
+    totals = [match for line in lines if (match := TOTAL.fullmatch(line))]
+    if len(totals) != 1:
+        return "it has no total" if not totals else "it has more than one total"
+    stated = tuple(map(number, totals[0].groups()))
+    if stated == (len(found), sum(size for _, _, size in found)):
+        return "" if written == inventory(found) else "it is not what the files say"
+    if tuple(lines[4:6]) != HEAD:
+        return "its table has no head"
+    table = [match for line in lines if (match := ROW.fullmatch(line))]
+    sums = tuple(sum(number(match[part]) for match in table) for part in (1, 2))
+    if sums != stated:
+        return "its rows do not add up to its total"
+    known = {*HEAD, *(match[0] for match in (*totals, *table))}
+    strange = next((line for line in lines if line not in known and not OTHER.fullmatch(line)), "")
+    return f"it has a line that is no part of it: {strange!a}" if strange else ""
+
+
 def main(words: list[str]) -> int:
     """Write or check.
 
-    Return 0 when it is done or right, 1 where it is not, 64 for a wrong usage.
+    Return 0 when it is written or right, 1 where it is not, 64 for a wrong usage.
     """
     if len(words) != 2 or words[0] not in ("write", "check"):
         sys.stderr.write("usage: inventory.py write|check FILE\n")
         return 64
     target = Path(words[1])
-    found = list(entries(Path(), target.as_posix()))
-    text = inventory(found)
+    found = list(sizes(Path(), target.as_posix()))
     if words[0] == "write":
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text, encoding="utf-8")
+        target.write_text(inventory(found), encoding="utf-8")
         return 0
     if not target.is_file():
         sys.stderr.write(
             f"{target} does not exist; does a .gitignore of this repository name it?\n"
         )
         return 1
-    untrue = difference(target.read_text(encoding="utf-8"), text, found)
-    if untrue:
-        sys.stderr.write(f"{target} is not what the files say: {untrue}\n")
-        return 1
-    return 0
+    why = wrong(target.read_text(encoding="utf-8"), found)
+    if why:
+        sys.stderr.write(f"{target} is wrong: {why}\n")
+    return 1 if why else 0
 
 
 if __name__ == "__main__":
