@@ -16,6 +16,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -96,7 +97,8 @@ class Map:
         self.names[host] = (address,)
         self.ports[address] = port
 
-    def resolve(self, host: str, _port: int) -> tuple[str, ...]:
+    def resolve(self, name: str, _port: int) -> tuple[str, ...]:
+        host = name.removesuffix(".")
         self.resolved.append(host)
         if host not in self.names:
             raise OSError("no such name")
@@ -134,6 +136,25 @@ def serving(serve: Callable[[socket.socket], None]) -> Iterator[int]:
             yield listener.getsockname()[1]
         finally:
             listener.shutdown(socket.SHUT_RDWR)
+            thread.join()
+
+
+@contextlib.contextmanager
+def http_plain(folder: Path) -> Iterator[int]:
+    """Files of a folder in the clear on loopback; its port."""
+
+    def make(*words: object) -> _Quiet:
+        return _Quiet(*words, directory=str(folder))  # type: ignore[arg-type]
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), make) as server:
+        thread = threading.Thread(
+            target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+        )
+        thread.start()
+        try:
+            yield server.server_address[1]
+        finally:
+            server.shutdown()
             thread.join()
 
 
@@ -214,11 +235,12 @@ def proxy(
     outside: Outside,
     bounds: ConnectionBounds | None = None,
     interceptor: Interceptor | None = None,
+    **more: Any,
 ) -> Iterator[Client]:
     """A proxy with a listener of this host."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=128)
     port = listener.getsockname()[1]
-    reach = Reach(hosts, interceptor=interceptor, bounds=bounds or ConnectionBounds())
+    reach = Reach(hosts, interceptor=interceptor, bounds=bounds or ConnectionBounds(), **more)
     made = EgressProxy(reach, outside)
     made.serve(listener)
     try:

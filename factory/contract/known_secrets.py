@@ -24,7 +24,7 @@ from factory.redact.credential_files import FILES, LARGEST, values_in
 from factory.redact.credential_values import secrets_in
 from factory.redact.redaction import Redactor
 
-_VARIABLE = "FACTORY_CLOUD_INJECT"
+_VARIABLES = ("FACTORY_CLOUD_INJECT", "FACTORY_NETWORK_UPSTREAM_PROXY")
 
 Values = tuple[tuple[str, bytes], ...]
 
@@ -62,17 +62,20 @@ def deny(digests: Iterable[str]) -> None:
 
 
 def of_configuration(environment: Mapping[str, str]) -> Values:
-    """Return the credentials that the user's own configuration names for clouds."""
+    """Return the credentials that the user's own configuration names: for clouds and for
+    the upstream proxy."""
     try:
         raw = read_user_config() or b""
     except Refusal:  # no command that would use it begins
         raw = b""
-    if b"inject" not in raw and not environment.get(_VARIABLE):
+    named = any(key in raw for key in (b"inject", b"upstream_proxy"))
+    if not named and not any(map(environment.get, _VARIABLES)):
         return ()
-    from factory.contract import cloud_credentials, configuration
+    from factory.contract import cloud_credentials, configuration, network_access
 
     config, _ = configuration.read(raw, None, environment, {})
-    return cloud_credentials.read(config.cloud_inject, environment).known
+    clouds = cloud_credentials.read(config.cloud_inject, environment)
+    return (*clouds.known, *network_access.login_of(config, environment).known)
 
 
 def of_environment(environment: Mapping[str, str]) -> Values:

@@ -18,12 +18,14 @@ from factory.model.evidence import (
     SourceName,
 )
 from factory.model.evidence_text import format_document, sha256
+from factory.model.injection import upstream_of
 from factory.model.judged import JudgePolicy
 
 _SETTINGS = frozenset(
     {
         *("required", "accepted_missing", "protected", "ceilings", "overlap"),
         *("network_hosts", "network_within", "network_allow_any"),
+        *("network_private", "network_ca_file", "network_upstream_proxy"),
         *("signing_policy", "signing_key_ids"),
         *("judge_patterns", "judge_require", "judge_may_change", "judge_retry", "judge_contracts"),
     }
@@ -32,6 +34,7 @@ _SETTINGS = frozenset(
 
 def policy_of(config: Config) -> PolicyDocument:
     """Return the policy of a configuration."""
+    upstream = upstream_of(config.network_upstream_proxy)
     return PolicyDocument(
         properties_required=tuple(sorted(name.value for name in config.required)),
         properties_accepted=tuple(sorted(name.value for name in config.accepted_missing)),
@@ -42,6 +45,11 @@ def policy_of(config: Config) -> PolicyDocument:
             None if config.network_within is None else tuple(sorted(config.network_within))
         ),
         network_allow_any=config.network_allow_any,
+        network_private=tuple(sorted(config.network_private)),
+        network_authorities=(
+            sha256(config.network_authorities.encode("utf-8")) if config.network_authorities else ""
+        ),
+        network_upstream=upstream.place if upstream is not None else "",
         overlap=config.overlap.value,
         signing=config.signing_policy.value,
         signing_keys=tuple(sorted(config.signing_key_ids)),

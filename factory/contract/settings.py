@@ -30,7 +30,7 @@ from factory.judge.scope import problem_with_pattern
 from factory.log.key import KEY_ID
 from factory.model import forms
 from factory.model.config import ContractPolicy, OverlapPolicy, RetryPolicy
-from factory.model.injection import GRANT, grant_of
+from factory.model.injection import GRANT, UPSTREAM, grant_of, upstream_of
 from factory.model.pack import Limits, Requirement
 from factory.model.signing import SigningPolicy
 from factory.model.wording import found, nearest, quoted
@@ -118,6 +118,10 @@ def _host(text: str) -> str:
     return text if text == "*" else sound(text, forms.problem_with_host).lower()
 
 
+def _private(text: str) -> str:
+    return sound(text, forms.problem_with_host).lower()
+
+
 def _grant(text: str) -> str:
     if grant_of(text) is None:
         hint = (
@@ -128,6 +132,19 @@ def _grant(text: str) -> str:
             "expected a host, the form of a header and where its value is, found other text", hint
         )
     return text
+
+
+def _upstream(value: Value) -> object:
+    if not isinstance(value, str):
+        raise Unfit(f"expected text, found {found(value)}", "put it in quotes")
+    if upstream_of(value) is None:
+        hint = (
+            'write its address and where user:password is, as in "http://proxy.example.org:3128'
+            ' env:PROXY_LOGIN"'
+        )
+        # The text is not repeated: it may be one with a password in it.
+        raise Unfit("expected the address of a proxy with its port, found other text", hint)
+    return value
 
 
 def _key_id(text: str) -> str:
@@ -370,6 +387,37 @@ SETTINGS: tuple[Setting, ...] = (
         ValueForm(true_or_false, {"type": "boolean"}),
         "User's own file only: packs may ask for any public host.",
         _never_by_a_repository("consent to packs that reach any host"),
+    ),
+    Setting(
+        "network_private",
+        "network",
+        "private",
+        _USER,
+        many(_private, matching(forms.HOST)),
+        "User's own file only: hosts that may be at private addresses, this host's included.",
+        _never_by_a_repository("let packs reach hosts at private addresses"),
+    ),
+    Setting(
+        "network_ca_file",
+        "network",
+        "ca_file",
+        _USER,
+        text_form(
+            r"/[^\x00-\x1f]{1,1023}",
+            "is not an absolute path",
+            "write one as in /etc/corporate.pem",
+        ),
+        "User's own file only: certificates (PEM) that packs with network trust as well.",
+        _never_by_a_repository("name authorities that packs trust"),
+    ),
+    Setting(
+        "network_upstream_proxy",
+        "network",
+        "upstream_proxy",
+        _USER,
+        ValueForm(_upstream, matching(UPSTREAM)),
+        "User's own file only: the proxy that reaches the outside, and where its login is.",
+        _never_by_a_repository("choose the proxy that reaches the outside"),
     ),
     Setting(
         "cloud_inject",

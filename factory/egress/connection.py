@@ -51,6 +51,7 @@ class Reason(enum.Enum):
     LEFT = "left-early"
     NO_ADDRESS = "no-address"
     UNREACHABLE = "unreachable"
+    UPSTREAM = "refused-by-upstream"
 
 
 def _reasons() -> dict[Reason, Verdict]:
@@ -61,6 +62,7 @@ def _reasons() -> dict[Reason, Verdict]:
         Reason.LEFT: Verdict.FAILED,
         Reason.NO_ADDRESS: Verdict.FAILED,
         Reason.UNREACHABLE: Verdict.FAILED,
+        Reason.UPSTREAM: Verdict.FAILED,
     }
     return {reason: own.get(reason, Verdict.REFUSED) for reason in Reason}
 
@@ -94,6 +96,7 @@ SENTENCES: Mapping[Reason, str] = MappingProxyType(
         Reason.LEFT: "the client left before it had said what it wants",
         Reason.NO_ADDRESS: "its name has no address",
         Reason.UNREACHABLE: "no address of it takes connections",
+        Reason.UPSTREAM: "the upstream proxy of your configuration does not carry it",
     }
 )
 """The meaning of each reason, one clause."""
@@ -129,7 +132,8 @@ class Connection:
     """Record one ended connection to a stage's proxy.
 
     `host` is "" and `port` 0 if the request named none that may be shown; `address` is the one that
-    was dialled or refused; `requests` are known only if the proxy ended TLS.
+    was dialled or refused; `requests` are known only if the proxy ended TLS. `via` is the upstream
+    proxy whose address that is, "" where the host itself was dialled.
     """
 
     number: int
@@ -141,6 +145,7 @@ class Connection:
     bytes_down: int
     duration_ms: int
     requests: tuple[Request, ...] = ()
+    via: str = ""
 
     @property
     def verdict(self) -> Verdict:

@@ -1,8 +1,9 @@
 """Carry one connection to the proxy, from its first byte to its record.
 
 Order: request → declared → resolved → every address public → dialled → answered → server's name →
-tunnel. What was not asked for by the rules of `egress.rules` never leaves this host. Every wait has
-an end. Does not know the stage.
+tunnel. A host that the user lets be at a private address may speak plain http; an upstream proxy
+looks the other names up itself. What was not asked for by the rules of `egress.rules` never leaves
+this host. Every wait has an end. Does not know the stage.
 """
 
 from __future__ import annotations
@@ -15,22 +16,34 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from factory.egress.apart import Apart
-from factory.egress.connection import SENTENCES, Connection, Reason, Request, Target
+from factory.egress.connection import (
+    DEFAULT_PORT,
+    SENTENCES,
+    Connection,
+    Reason,
+    Request,
+    Target,
+)
 from factory.egress.reach import Interceptor, Outside, Reach
 from factory.egress.rules import (
     EgressRefusal,
     judge_addresses,
     judge_target,
+    names_target,
+    plain_forwarded,
+    plain_target,
     request_ends,
     target_of,
 )
 from factory.egress.server_name import judge_server_name, server_name
 from factory.egress.tunnel import Meter, Tunnel
+from factory.egress.upstream import Upstream, UpstreamRefused
 
 _CHUNK = 4096
 _MOST_DIALLED = 4  # addresses of one name
 _LINGER = 0.5  # seconds for a refused client to take its answer
 _GLANCE = 0.02  # seconds for a client that is one too many: nobody else is served meanwhile
+_HANDSHAKE = b"\x16"  # the first byte of TLS
 _ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 _ACCESS_DENIED = b"\x15\x03\x03\x00\x02\x02\x31"  # a fatal alert of TLS
 _CODES = {
@@ -44,6 +57,7 @@ _CODES = {
     Reason.TOO_MANY: 503,
     Reason.NO_ADDRESS: 502,
     Reason.UNREACHABLE: 502,
+    Reason.UPSTREAM: 502,
 }
 _NOBODY = Target("", 0)
 
@@ -65,8 +79,9 @@ class Exchange:
         self._upstream: socket.socket | None = None
         self._over = False
         self._asked: Apart[Any] | None = None
-        self._answered = False
+        self._answered = self._plain = False
         self._target, self._address = _NOBODY, ""
+        self._by: Upstream | None = None
         self._up = self._down = 0
         self._requests: tuple[Request, ...] = ()
 
@@ -117,31 +132,68 @@ class Exchange:
             bytes_down=self._down,
             duration_ms=milliseconds,
             requests=self._requests,
+            via=str(self._by.target) if self._by is not None else "",
         )
 
     # --- the way
 
     def _carried(self) -> Reason:
-        bounds = self._reach.bounds
-        self._target = target_of(self._read(request_ends, Reason.LEFT))
+        request = self._read(request_ends, Reason.LEFT)
+        plain = plain_target(request)
+        if plain is not None and self._is_private(plain):
+            self._target, self._plain = plain, True
+            judge_target(self._reach.hosts, self._target)
+            upstream = self._dialled(self._addresses())
+            self._answered = True
+            return self._tunnelled(upstream, plain_forwarded(request))
+        self._target = target_of(request)
         judge_target(self._reach.hosts, self._target)
-        addresses = judge_addresses(self._target, self._resolved(), self._outside.near())
+        addresses = self._addresses()
         interceptor = self._reach.interceptor
         if interceptor is not None and interceptor.serves(self._target):
             return self._intercepted(interceptor, addresses)
         upstream = self._dialled(addresses)
         self._answer(_ESTABLISHED)
-        hello = self._read(self._names_the_target, Reason.NOT_TLS)
-        tunnel = Tunnel(self._client, upstream, self._meter, bounds.idle)
+        return self._tunnelled(upstream, self._read(self._begins_as_it_may, Reason.NOT_TLS))
+
+    def _tunnelled(self, upstream: socket.socket, first: bytes) -> Reason:
+        tunnel = Tunnel(self._client, upstream, self._meter, self._reach.bounds.idle)
         try:
-            tunnel.carry(hello)
+            tunnel.carry(first)
         finally:
             self._up, self._down = tunnel.up, tunnel.down
         return Reason.DONE
 
-    def _resolved(self) -> tuple[str, ...]:
-        host, port = self._target.host, self._target.port
-        return self._ask(lambda: self._outside.resolve(host, port), Reason.NO_ADDRESS, _forget)
+    def _is_private(self, target: Target) -> bool:
+        return names_target(self._reach.private, target)
+
+    def _addresses(self) -> tuple[str, ...]:
+        """Return the addresses to dial, judged: of the host, or of the upstream proxy where that
+        reaches it. Raise Refusal.
+        """
+        if self._is_private(self._target):
+            found = self._resolved(self._target, self._target.host)
+            return judge_addresses(self._target, found, (), private=True)
+        self._by = self._reach.upstream
+        if self._by is not None:
+            return self._resolved(self._by.target, self._by.host)
+        found = self._resolved(self._target, f"{self._target.host}.")
+        return judge_addresses(self._target, found, self._outside.near())
+
+    def _resolved(self, place: Target, name: str) -> tuple[str, ...]:
+        return self._ask(
+            lambda: self._outside.resolve(name, place.port), Reason.NO_ADDRESS, _forget
+        )
+
+    def _begins_as_it_may(self, buffered: bytes) -> bool:
+        """Return whether enough came. A private host at another port than that of https may speak
+        without TLS: the user named it. Raise Refusal.
+        """
+        if buffered and buffered[:1] != _HANDSHAKE and self._target.port != DEFAULT_PORT:
+            self._plain = self._is_private(self._target)
+            if self._plain:
+                return True
+        return self._names_the_target(buffered)
 
     def _names_the_target(self, buffered: bytes) -> bool:
         name = server_name(buffered)
@@ -191,7 +243,8 @@ class Exchange:
         """Return a connection to the first address that takes one, of exactly those that were
         judged. Raise Refusal.
         """
-        target, seconds = self._target, self._reach.bounds.dial
+        target, seconds, by = self._target, self._reach.bounds.dial, self._by
+        port = target.port if by is None else by.port
         deadline = time.monotonic() + seconds
 
         def dial() -> tuple[str, socket.socket]:
@@ -200,7 +253,13 @@ class Exchange:
             for address in addresses[:_MOST_DIALLED]:
                 try:
                     left = max(0.001, deadline - time.monotonic())
-                    return address, self._outside.dial(address, target.port, left)
+                    link = self._outside.dial(address, port, left)
+                    if by is not None:
+                        left = max(0.001, deadline - time.monotonic())
+                        link = by.through(link, target, left)
+                    return address, link
+                except UpstreamRefused:
+                    raise
                 except OSError as error:
                     problem = error
             raise problem
@@ -229,6 +288,8 @@ class Exchange:
             asked.leave()
         try:
             return asked.wait(self._reach.bounds.dial)
+        except UpstreamRefused:
+            raise EgressRefusal(Reason.UPSTREAM, self._target) from None
         except OSError:
             raise EgressRefusal(Reason.LEFT if self._over else failed, self._target) from None
 
@@ -245,7 +306,8 @@ class Exchange:
         """
         if self._over:
             return
-        content = _ACCESS_DENIED if self._answered else _refusal(reason, self._target)
+        late = b"" if self._plain else _ACCESS_DENIED
+        content = late if self._answered else _refusal(reason, self._target)
         with contextlib.suppress(OSError):
             self._client.settimeout(seconds)
             self._client.sendall(content)

@@ -15,6 +15,7 @@ from typing import Protocol
 from factory.egress.connection import ConnectionBounds, Reason, Request, Target
 from factory.egress.near import networks
 from factory.egress.rules import Network
+from factory.egress.upstream import Upstream
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,8 @@ class Interceptor(Protocol):
 class Outside:
     """Resolve names and dial addresses. Tests give another one; no setting does.
 
-    `resolve` returns every address of a host, in the order to try them; `dial` takes an address
+    `resolve` returns every address of a name, in the order to try them: one that ends in a dot is
+    whole, another one this host completes as it does for its own programs. `dial` takes an address
     that was judged, a port and seconds. Both raise OSError. `near` returns networks that no name
     may resolve into, whatever the contract says.
     """
@@ -69,10 +71,10 @@ class Outside:
     near: Callable[[], tuple[Network, ...]]
 
 
-def _resolve(host: str, port: int) -> tuple[str, ...]:
-    """Return every address of a host, in the system's order. Raise OSError."""
-    absolute = f"{host}.".encode("ascii")
-    rows = socket.getaddrinfo(absolute, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
+def _resolve(name: str, port: int) -> tuple[str, ...]:
+    """Return every address of a name, in the system's order. Raise OSError."""
+    host = name.encode("ascii")
+    rows = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
     return tuple(dict.fromkeys(str(row[4][0]) for row in rows))
 
 
@@ -89,7 +91,7 @@ def _dial(address: str, port: int, seconds: float) -> socket.socket:
 
 
 SYSTEM = Outside(_resolve, _dial, networks)
-"""This host. A name is absolute: no search list of the host completes it."""
+"""This host."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +100,15 @@ class Reach:
     one.
 
     `environment` is added for its commands, after everything else. `files` are texts by their paths
-    inside, directly in /run, for this stage alone and read-only there.
+    inside, directly in /run, for this stage alone and read-only there. `private` are entries, as
+    in `hosts`, that may be at this host or in a private network; all others are reached by
+    `upstream`, where there is one.
     """
 
     hosts: tuple[str, ...]
     _: KW_ONLY
+    private: tuple[str, ...] = ()
+    upstream: Upstream | None = None
     interceptor: Interceptor | None = None
     environment: tuple[tuple[str, str], ...] = ()
     files: tuple[tuple[str, str], ...] = ()

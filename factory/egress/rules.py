@@ -24,6 +24,10 @@ _REQUEST_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}) ([\x21-\x7e]+) 
 _HEADER = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\x20-\x7e\t]*)")
 _ENDS_IN_NUMBER = re.compile(rb"(?:.*\.)?(?:[0-9]+|0[xX][0-9A-Fa-f]*)")
 _SHOWN = re.compile(rb"([0-9A-Za-z._\[\]:-]{1,255}):([0-9]{1,5})")
+_PLAIN_LINE = re.compile(rb"([A-Z]{1,32}) http://([0-9A-Za-z.:-]+)(?:/[\x21-\x7e]*)? HTTP/1\.[01]")
+_OF_PROXY = frozenset(
+    b"connection keep-alive proxy-connection proxy-authorization proxy-authenticate".split()
+)
 _BODY = frozenset({b"content-length", b"transfer-encoding"})
 
 
@@ -74,6 +78,43 @@ def target_of(request: bytes) -> Target:
     if rest:
         raise EgressRefusal(Reason.PIPELINED, target)
     return target
+
+
+def plain_target(request: bytes) -> Target | None:
+    """Return the target of a request of plain http in absolute form, as a client sends it to a
+    proxy; None where it is no such request. Raise Refusal where its headers have no sound form.
+    """
+    first, *headers = request.partition(b"\r\n\r\n")[0].split(b"\r\n")
+    asked = _PLAIN_LINE.fullmatch(first)
+    if asked is None:
+        return None
+    place = asked[2] if b":" in asked[2] else asked[2] + b":80"
+    named = _TARGET.fullmatch(place)
+    if named is None or int(named[2]) > 65535 or _ENDS_IN_NUMBER.fullmatch(named[1]):
+        return None
+    target = Target(named[1].decode("ascii").lower(), int(named[2]))
+    if len(headers) > MOST_HEADERS:
+        raise EgressRefusal(Reason.TOO_LARGE, target)
+    for line in headers:
+        header = _HEADER.fullmatch(line)
+        if header is None:
+            raise EgressRefusal(Reason.MALFORMED, target)
+        if header[1].lower() == b"host" and header[2].rstrip(b" \t").lower() != asked[2].lower():
+            raise EgressRefusal(Reason.HOST_HEADER, target)
+    return target
+
+
+def plain_forwarded(request: bytes) -> bytes:
+    """Return a request that has a `plain_target` as its host gets it: in origin form, the last one
+    of its connection, since the next could be for another host.
+    """
+    head, _, rest = request.partition(b"\r\n\r\n")
+    first, *headers = head.split(b"\r\n")
+    method, address, version = first.split(b" ")
+    path = b"/" + address.removeprefix(b"http://").partition(b"/")[2]
+    kept = [line for line in headers if line.partition(b":")[0].lower() not in _OF_PROXY]
+    lines = (b" ".join((method, path, version)), *kept, b"Connection: close")
+    return b"\r\n".join(lines) + b"\r\n\r\n" + rest
 
 
 def _shown(raw: bytes) -> Target:
@@ -150,14 +191,27 @@ def uncovered(hosts: Iterable[str], within: Iterable[str]) -> tuple[str, ...]:
 
 def judge_target(hosts: Iterable[str], target: Target) -> None:
     """Raise Refusal unless an entry of `hosts` allows the target; `*` means any host."""
-    if not any(text == "*" or rule_of(text).allows(target) for text in hosts):
+    if not names_target(hosts, target):
         raise EgressRefusal(Reason.NOT_DECLARED, target)
+
+
+def names_target(hosts: Iterable[str], target: Target) -> bool:
+    """Return whether an entry of `hosts` allows the target; `*` means any host."""
+    return any(text == "*" or rule_of(text).allows(target) for text in hosts)
 
 
 # --- addresses
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
+# What a user may let packs reach by name: this host itself, and the networks of a company.
+_PRIVATE = tuple(
+    ipaddress.ip_network(text)
+    for text in (
+        *("10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"),
+        *("::1/128", "fc00::/7"),
+    )
+)
 # What IANA's registries of special purposes take out of the public space, and what means a
 # host's own services.
 _NOT_PUBLIC_4 = tuple(
@@ -221,15 +275,30 @@ def is_near(address: str, near: Iterable[Network]) -> bool:
     return any(parsed.version == each.version and parsed in each for each in near)
 
 
+def is_private(address: str) -> bool:
+    """Return whether an address is loopback or of a private network. Link-local ones are not: a
+    cloud's metadata service answers there.
+    """
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    scope = parsed.scope_id if isinstance(parsed, ipaddress.IPv6Address) else None
+    return scope is None and is_near(address, _PRIVATE)
+
+
 def judge_addresses(
-    target: Target, addresses: tuple[str, ...], near: tuple[Network, ...]
+    target: Target, addresses: tuple[str, ...], near: tuple[Network, ...], *, private: bool = False
 ) -> tuple[str, ...]:
     """Return the addresses to dial, in order. One that is not public, or in one of the networks
-    `near`, spoils the whole answer. Raise Refusal.
+    `near`, spoils the whole answer; with `private`, those of this host and of private networks
+    do not. Raise Refusal.
     """
     if not addresses:
         raise EgressRefusal(Reason.NO_ADDRESS, target)
     for address in addresses:
+        if private and (is_public(address) or is_private(address)):
+            continue
         if not is_public(address):
             raise EgressRefusal(Reason.NOT_PUBLIC, target, address)
         if is_near(address, near):

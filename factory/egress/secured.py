@@ -59,6 +59,11 @@ class Secured:
             except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
                 return b""
 
+    @property
+    def waiting(self) -> bool:
+        """Return whether something came already that `receive` has not returned."""
+        return self._tls.pending() > 0 or self._in.pending > 0
+
     def send(self, content: bytes) -> None:
         """Send all of it."""
         view = memoryview(content)

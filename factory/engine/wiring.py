@@ -14,7 +14,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from factory.contract import cloud_credentials, configuration
+from factory.contract import cloud_credentials, configuration, network_access
 from factory.contract.contract import read_pack
 from factory.contract.known_secrets import redactor_for
 from factory.contract.work_tree import UserWorkTree
@@ -128,7 +128,25 @@ def load_config(root: Path, flags: Mapping[str, str]) -> tuple[Config, tuple[Fin
         policy=policy,
         policy_file=policy_file,
     )
-    return replace(config, policy_commit=commit), findings
+    authorities, problems = _authorities(config.network_ca_file)
+    config = replace(config, policy_commit=commit, network_authorities=authorities)
+    return config, (*findings, *problems)
+
+
+def _authorities(file: str) -> tuple[str, tuple[Finding, ...]]:
+    """Return the certificates that packs with network trust as well, as PEM text."""
+    if not file:
+        return "", ()
+    try:
+        content = Path(file).read_bytes()
+        problem = network_access.problem_with_authorities(content)
+    except OSError as error:
+        content, problem = b"", f"expected a file that can be read, found {error.strerror}"
+    if not problem:
+        return content.decode("utf-8").rstrip("\n") + "\n", ()
+    advice = "name a file of PEM certificates, by its absolute path"
+    facts = {"problem": f"network.ca_file: {file}: {problem}", "advice": advice}
+    return "", (Finding("CONFIG_INVALID", facts),)
 
 
 def sound_config(root: Path, flags: Mapping[str, str]) -> Config:
@@ -208,7 +226,11 @@ def site(
             name: value for name, value in os.environ.items() if name not in PRIVATE_VARIABLES
         },
         redactor=redactor,
-        cloud=UserCloud(cloud_credentials.read(config.cloud_inject, os.environ), redactor),
+        cloud=UserCloud(
+            cloud_credentials.read(config.cloud_inject, os.environ),
+            redactor,
+            network=network_access.read(config, os.environ),
+        ),
         tidy=lambda: _tidy(state, views),
         origin=address_of(grants.origin),
         remarks=remarks,

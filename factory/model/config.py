@@ -103,9 +103,12 @@ class Config:
     packs; `python` is another interpreter for packs (empty: the orchestrator's own);
     `network_hosts` are those that the user lets every pack reach, `network_within` those that the
     repository narrows packs to (None: it does not), `network_allow_any` is the user's consent to
-    any public host; `recheck_budget` is how many extra acceptance runs may be spent on finding a
-    culprit; `signing_key_ids` are the keys that `required-from` accepts; `cloud_inject` names
-    hosts, headers and where a credential is, never its value.
+    any public host, `network_private` are hosts that may be at private addresses,
+    `network_authorities` is the text of `network_ca_file`, `network_upstream_proxy` names the proxy
+    that reaches the outside and the source of its login; `recheck_budget` is how many extra
+    acceptance runs may be spent on finding a culprit; `signing_key_ids` are the keys that
+    `required-from` accepts; `cloud_inject` names hosts, headers and where a credential is, never
+    its value.
     `result_branch`, `result_message` and `result_author` are texts of the result's branch and its
     commit, `result_sign_off` adds the author's Signed-off-by, `result_sign` is the user's wish that
     Git signs it.
@@ -129,6 +132,10 @@ class Config:
     network_hosts: tuple[str, ...] = ()
     network_within: tuple[str, ...] | None = None
     network_allow_any: bool = False
+    network_private: tuple[str, ...] = ()
+    network_ca_file: str = ""
+    network_authorities: str = ""
+    network_upstream_proxy: str = ""
     cloud_inject: tuple[str, ...] = ()
     workers: int = 0
     recheck_budget: int = 24

@@ -31,7 +31,8 @@ class ConnectionRecord(Document):
     on the merged tree.
 
     `host` is empty if the request named none that may be shown; `address` is the one that was
-    dialled or refused.
+    dialled or refused. `via` is the upstream proxy whose address that is, empty where the host
+    itself was dialled.
     """
 
     number: Annotated[int, Field(ge=1, le=LARGEST_INTEGER)]
@@ -46,6 +47,7 @@ class ConnectionRecord(Document):
     bytes_down: _Whole
     duration_ms: _Whole
     requests: tuple[RequestRecord, ...] = ()
+    via: str = ""
 
 
 class EgressDocument(Document):
@@ -53,7 +55,7 @@ class EgressDocument(Document):
     any public host.
     """
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     pack: str
     network: tuple[str, ...]
     connections: tuple[ConnectionRecord, ...]
@@ -89,6 +91,7 @@ def record_of(
             )
             for request in connection.requests
         ),
+        via=connection.via,
     )
 
 

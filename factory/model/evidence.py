@@ -194,9 +194,13 @@ class GrantRecord(Document):
 class PolicyDocument(Document):
     """Define attestations/policy.json: the configuration under which a verdict was reached; it
     contains nothing of any host.
+
+    `network_private` are hosts that may be at private addresses, `network_authorities` is the
+    digest of the certificates that packs trust as well, `network_upstream` the proxy that reaches
+    the outside; "" for none.
     """
 
-    schema_version: Literal[3] = 3
+    schema_version: Literal[4] = 4
     properties_required: tuple[str, ...]
     properties_accepted: tuple[str, ...]
     protected: tuple[str, ...]
@@ -204,6 +208,9 @@ class PolicyDocument(Document):
     network_hosts: tuple[str, ...]
     network_within: tuple[str, ...] | None = None
     network_allow_any: bool = False
+    network_private: tuple[str, ...] = ()
+    network_authorities: Digest | Literal[""] = ""
+    network_upstream: str = ""
     overlap: Literal["block", "merge"]
     signing: Literal["optional", "required", "required-from"]
     signing_keys: tuple[str, ...]

@@ -1,4 +1,5 @@
-"""Define a cloud grant of the user: for one host, the header of a credential, and its source.
+"""Define a cloud grant of the user: for one host, the header of a credential, and its source. And
+the proxy of a company, with the source of its login.
 
 Rule: the value itself is in `Credential` alone, and its repr does not show it. Reads nothing.
 """
@@ -15,6 +16,7 @@ FROM_FILE, FROM_VARIABLE = "file", "env"
 
 _HEADER = r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?"
 _SOURCE = r"(?:env:[A-Za-z_][A-Za-z0-9_]{0,127}|file:/[!-~]{1,1023})"
+UPSTREAM = rf"https?://[A-Za-z0-9.-]{{1,253}}:[1-9][0-9]{{0,4}}/?(?: {_SOURCE})?"
 GRANT = rf"[!-)+-~]{{1,261}} {_HEADER} {_SOURCE}"
 
 # Headers that control how a message is sent; a credential in one would change the request's kind.
@@ -65,3 +67,30 @@ def grant_of(text: str) -> CloudGrant | None:
         return None
     host, _, port = place.partition(":")
     return CloudGrant(host.lower(), int(port or 443), form, source)
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamProxy:
+    """Describe the proxy that the user's configuration names; `source` "" where it has no login."""
+
+    host: str
+    port: int
+    over_tls: bool
+    source: str
+
+    @property
+    def place(self) -> str:
+        """Return its host and port."""
+        return f"{self.host}:{self.port}"
+
+
+def upstream_of(text: str) -> UpstreamProxy | None:
+    """Return the proxy that a configuration's text names; None if its form is wrong."""
+    if re.fullmatch(UPSTREAM, text) is None:
+        return None
+    address, _, source = text.partition(" ")
+    scheme, _, place = address.rstrip("/").partition("://")
+    host, _, port = place.partition(":")
+    if problem_with_host(place) or int(port) > 65535:
+        return None
+    return UpstreamProxy(host.lower(), int(port), scheme == "https", source)

@@ -1,4 +1,5 @@
-"""Add a user's cloud grants to what a stage may reach: an interceptor, and trust in its authority.
+"""Say what a stage may reach: what its contract declares, by the user's own network, with their
+cloud grants: an interceptor, and trust in its authority.
 
 The authority is made for one stage and named in files of that stage alone. Loads the modules that
 end TLS only if a pack may use them.
@@ -16,10 +17,13 @@ from typing import TYPE_CHECKING
 
 from factory.contract.cloud_credentials import CloudAccess
 from factory.contract.cloud_grants import NO_PARSER, granted, judge_cloud
+from factory.contract.network_access import NetworkAccess, trust_of
 from factory.egress.http_rules import HeaderCredential
 from factory.egress.reach import Reach
+from factory.egress.rules import rule_of
 from factory.judge.path_guard import display
 from factory.model.finding import Finding
+from factory.model.findings.entry import Facts
 from factory.model.injection import Credential
 from factory.model.pack import TaskPack
 from factory.redact.redaction import Redactor
@@ -38,8 +42,10 @@ _VARIABLES = (
         "NODE_EXTRA_CA_CERTS",
         "PIP_CERT",
     ),
-    *("AWS_CA_BUNDLE", "CARGO_HTTP_CAINFO", "NIX_SSL_CERT_FILE"),
+    *("AWS_CA_BUNDLE", "CARGO_HTTP_CAINFO", "DENO_CERT", "NIX_SSL_CERT_FILE"),
 )
+# A program inside asks the proxy for localhost where that is a host the user named.
+_LOCALHOST = (("NO_PROXY", "127.0.0.1,::1"), ("no_proxy", "127.0.0.1,::1"))
 # Where distributions keep what they trust, in addition to where this interpreter looks.
 _BUNDLES = (
     "/etc/ssl/certs/ca-certificates.crt",
@@ -49,8 +55,8 @@ _BUNDLES = (
 
 
 class UserCloud:
-    """Use the grants of one user. `trust` makes a context that verifies servers; None: this
-    host's.
+    """Use the grants and the network of one user. `trust` makes a context that verifies servers;
+    None: this host's, with the user's authorities.
     """
 
     def __init__(
@@ -58,42 +64,71 @@ class UserCloud:
         access: CloudAccess,
         redactor: Redactor,
         trust: Callable[[], ssl.SSLContext] | None = None,
+        network: NetworkAccess | None = None,
     ) -> None:
         self._access, self._redactor, self._trust = access, redactor, trust
+        self._network = network or NetworkAccess()
 
     def judge(self, pack: TaskPack) -> tuple[Finding, ...]:
-        """Return findings about what a pack declares."""
+        """Return findings about what a pack declares of clouds and the network."""
         problems = dict(self._access.problems)
         if importlib.util.find_spec("h11") is None:
             problems = {grant.place: NO_PARSER for grant in self._access.grants}
-        return judge_cloud(pack, self._access.grants, problems)
+        found = judge_cloud(pack, self._access.grants, problems)
+        if self._network.problem and pack.constraints.network.declared:
+            why, hosts = self._network.problem, pack.constraints.network.shown
+            place = pack.place("/constraints/allow_network")
+            facts: Facts = {"case": "login", "hosts": hosts, "why": why}
+            found += (Finding("NETWORK_UNAVAILABLE", facts, pack=pack.id, location=place),)
+        return found
 
-    def reach(self, pack: TaskPack, reach: Reach, seconds: float) -> Reach:
-        """Return `reach` with the user's credentials added, for a stage of at most so many
-        seconds.
+    def bare_reach(self, pack: TaskPack) -> Reach | None:
+        """Return what a pack may reach, without any credential; None where it declares no network,
+        and then there is no proxy.
         """
+        hosts = pack.constraints.network.shown
+        if not pack.constraints.network.declared:
+            return None
+        network = self._network
+        private = network.private
+        reach = Reach(hosts, private=private, upstream=network.upstream)
+        if any(rule_of(entry).host == "localhost" for entry in private if entry != "*"):
+            reach = replace(reach, environment=_LOCALHOST)
+        return _trusting(reach, network.authorities) if network.authorities else reach
+
+    def reach(self, pack: TaskPack, seconds: float) -> Reach | None:
+        """Return what a stage of at most so many seconds may reach, with the user's credentials;
+        None as `bare_reach`.
+        """
+        reach = self.bare_reach(pack)
+        if reach is None:
+            return None
         usable = set(granted(pack, self._access.grants))
         credentials = [each for each in self._access.credentials if each.grant in usable]
         if not credentials:
             return reach
         from factory.egress.authority import Authority
-        from factory.egress.intercept import CloudInterceptor, system_trust
+        from factory.egress.intercept import CloudInterceptor
 
         authority = Authority(
             [each.grant.host for each in credentials], datetime.datetime.now(datetime.UTC), seconds
         )
-        trust = self._trust or system_trust
+        more = self._network.authorities
+        trust = self._trust or partial(trust_of, more)
         injected = tuple(map(injected_of, credentials))
         shown = partial(shown_path, redactor=self._redactor)
         interceptor = CloudInterceptor(injected, authority, shown, reach.bounds, trust)
-        bundle = system_bundle() + authority.pem
-        variables = tuple((name, BUNDLE) for name in _VARIABLES)
-        return replace(
-            reach,
-            interceptor=interceptor,
-            environment=(*reach.environment, *variables),
-            files=(*reach.files, (BUNDLE, bundle)),
-        )
+        return _trusting(replace(reach, interceptor=interceptor), more + authority.pem)
+
+
+def _trusting(reach: Reach, authorities: str) -> Reach:
+    """Return `reach` with these certificates trusted inside, beside those of this host."""
+    variables = dict.fromkeys(_VARIABLES, BUNDLE)
+    return replace(
+        reach,
+        environment=tuple((dict(reach.environment) | variables).items()),
+        files=((BUNDLE, system_bundle() + authorities),),
+    )
 
 
 class _Watching:

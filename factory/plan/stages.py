@@ -23,6 +23,7 @@ from factory.git.views import ViewStore
 from factory.judge.scope import compile_patterns
 from factory.model.errors import InternalError, Interrupted, Refusal
 from factory.model.finding import Finding
+from factory.model.findings.entry import Facts
 from factory.model.scanned import ScannedLayer
 from factory.model.tree import Tree
 from factory.sandbox.ports import Person, Sandbox, Stage
@@ -218,7 +219,8 @@ def _raised(error: SandboxError, pack: str, hosts: tuple[str, ...]) -> Exception
         return Interrupted(error.sentence)
     if error.kind is ErrorKind.NO_PROXY:
         why = error.facts["why"]
-        return Refusal(Finding("NETWORK_UNAVAILABLE", {"hosts": hosts, "why": why}, pack=pack))
+        facts: Facts = {"case": "host", "hosts": hosts, "why": why}
+        return Refusal(Finding("NETWORK_UNAVAILABLE", facts, pack=pack))
     if error.kind in _REFUSALS:
         name, case = _REFUSALS[error.kind]
         return Refusal(Finding(name, {"case": case, **error.facts}))

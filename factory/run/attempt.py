@@ -59,7 +59,6 @@ from factory.redact.redaction import Redactor, Stream
 from factory.run.comparing import Compared, LineCounts, compared, seconds_for
 from factory.run.defects import Defect, defect
 from factory.run.doit_table import judge_configuration
-from factory.run.egress import bare_reach_of
 from factory.sandbox.values import CommandSpec, ConnectAttempt
 from factory.steady.normalize_artifacts import Normalized, normalize, normalize_log
 
@@ -176,9 +175,7 @@ def reach_of(machine: Machine, planned: PlannedPack) -> Reach | None:
     """Return what a stage of this pack may reach, with the user's credential where they grant a
     cloud; None where the pack declares nothing, and then there is no proxy.
     """
-    reach = bare_reach_of(planned.pack)
-    seconds = planned.limits.timeout
-    return machine.cloud.reach(planned.pack, reach, seconds) if reach is not None else None
+    return machine.cloud.reach(planned.pack, planned.limits.timeout)
 
 
 OnRan: TypeAlias = Callable[[Ran], None]

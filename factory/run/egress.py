@@ -13,7 +13,6 @@ from dataclasses import replace
 from typing import Literal, TypeAlias
 
 from factory.egress.connection import Connection, Request, Verdict
-from factory.egress.reach import Reach
 from factory.judge.denials import egress_refused
 from factory.model.egress_record import ConnectionRecord, EgressDocument, record_of
 from factory.model.event import Entry
@@ -31,13 +30,6 @@ from factory.strict import canonical
 During: TypeAlias = Literal["steps", "acceptance", "recheck"]
 
 _MOST_SHOWN = 16  # refused targets of one pack that are findings; all of them are in the record
-
-
-def bare_reach_of(pack: TaskPack) -> Reach | None:
-    """Return what a pack may reach, without any grant; None where it declares no network. For a
-    session, whose requests are in no evidence.
-    """
-    return Reach(pack.constraints.network.shown) if pack.constraints.network.declared else None
 
 
 class Traffic:

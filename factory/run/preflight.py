@@ -74,7 +74,7 @@ def judge_network(pack: TaskPack, config: Config, enforcement: Enforcement) -> t
         found.append(("NETWORK_NOT_IN_POLICY", facts))
     if enforcement.no_proxy or Property.NET_ISOLATED not in enforcement.given:
         why = enforcement.no_proxy or enforcement.why_not(Property.NET_ISOLATED)
-        found.append(("NETWORK_UNAVAILABLE", {"hosts": hosts, "why": why}))
+        found.append(("NETWORK_UNAVAILABLE", {"case": "host", "hosts": hosts, "why": why}))
     place = pack.place("/constraints/allow_network")
     return tuple(Finding(finding, facts, pack=pack.id, location=place) for finding, facts in found)
 

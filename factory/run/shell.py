@@ -30,7 +30,7 @@ from factory.plan.site import Site
 from factory.plan.stages import PackStage, PackView
 from factory.run import attempt, preflight
 from factory.run.attempt import Machine, machine_of
-from factory.run.egress import bare_reach_of, keep_session
+from factory.run.egress import keep_session
 from factory.run.reading import stacked_base
 from factory.sandbox.properties import Enforcement
 from factory.sandbox.values import CommandOutcome, CommandSpec
@@ -199,8 +199,9 @@ def open_session(
 
 
 def _open(machine: Machine, planned: PlannedPack, visible: Tree, asked: ShellRequest) -> PackStage:
+    reach = machine.cloud.bare_reach(planned.pack)
     return machine.sandbox.open(
-        PackView(planned.shared, visible), planned.limits, asked.name, bare_reach_of(planned.pack)
+        PackView(planned.shared, visible), planned.limits, asked.name, reach
     )
 
 

@@ -18,7 +18,7 @@ ReasonName = Literal[
     "server-name-differs", "server-name-encrypted", "refused-by-interceptor", "too-slow",
     "too-many-at-once",
     "too-many-connections", "too-many-bytes", "idle-too-long", "left-early", "no-address",
-    "unreachable",
+    "unreachable", "refused-by-upstream",
 ]  # fmt: skip
 OTHERS: dict[str, VerdictName] = {
     "done": "allowed",
@@ -27,6 +27,7 @@ OTHERS: dict[str, VerdictName] = {
     "left-early": "failed",
     "no-address": "failed",
     "unreachable": "failed",
+    "refused-by-upstream": "failed",
 }
 """What each reason amounts to; any other is refused."""
 
@@ -59,13 +60,14 @@ class ConnectionRow:
     bytes_down: Count
     duration_ms: Count
     requests: tuple[RequestRow, ...]
+    via: str
 
 
 @dataclass(frozen=True, slots=True)
 class Egress:
     """Define EGRESS.json of one pack in one run."""
 
-    schema_version: Literal[1]
+    schema_version: Literal[2]
     pack: str
     network: Texts
     connections: tuple[ConnectionRow, ...]

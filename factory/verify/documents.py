@@ -328,7 +328,7 @@ class GrantRow:
 class Policy:
     """Define attestations/policy.json: the configuration that the verdict was reached under."""
 
-    schema_version: Literal[3]
+    schema_version: Literal[4]
     properties_required: Texts
     properties_accepted: Texts
     protected: Texts
@@ -336,6 +336,9 @@ class Policy:
     network_hosts: Texts
     network_within: Texts | None
     network_allow_any: bool
+    network_private: Texts
+    network_authorities: MaybeSha256
+    network_upstream: str
     overlap: Literal["block", "merge"]
     signing: PolicyName
     signing_keys: Texts

@@ -56,7 +56,7 @@ def check_egress(
             what = f"expected no connection of {pack}, which declares no network, found some"
             results.wrong("VERIFY_EGRESS", f"raw/{pack}/{paths.EGRESS}", what, pack)
     for pack in sorted(there):
-        _Record(results, run, pack).check(bundles.get(pack), own)
+        _Record(results, run, pack, policy).check(bundles.get(pack), own)
     for pack in sorted(tried - there):
         results.wrong(
             "VERIFY_MISSING",
@@ -98,10 +98,14 @@ def _inside(results: Results, pack: str, lock: ScopeLock, policy: Policy) -> Non
 class _Record:
     """Check one EGRESS.json."""
 
-    def __init__(self, results: Results, run: EvidenceFolder, pack: str) -> None:
+    def __init__(
+        self, results: Results, run: EvidenceFolder, pack: str, policy: Policy | None
+    ) -> None:
         self.results = results
         self.run = run
         self.pack = pack
+        self.private = policy.network_private if policy is not None else ()
+        self.upstream = policy.network_upstream if policy is not None else ""
         self.file = f"raw/{pack}/{paths.EGRESS}"
 
     def differs(self, what: str, expected: object, found: object) -> None:
@@ -152,8 +156,17 @@ class _Record:
         if not any(_names(each, row.host, row.port) for each in network):
             found = f"{spell(row.host)}:{row.port}"
             self.differs(f"{where}: its target", f"one of {', '.join(network) or 'no host'}", found)
-        if not _is_public(row.address):
+        private = any(_names(each, row.host, row.port) for each in self.private)
+        if row.via:
+            self.differs(f"{where}: the proxy that it went by", self.upstream, row.via)
+            self.differs(f"{where}: whether its host may be private", False, private)
+        elif private:
+            if not (_is_public(row.address) or _is_private(row.address)):
+                self.differs(f"{where}: its address", "a private or public one", spell(row.address))
+        elif not _is_public(row.address):
             self.differs(f"{where}: its address", "a public one", spell(row.address))
+        elif self.upstream:
+            self.differs(f"{where}: the proxy that it went by", self.upstream, row.via)
 
 
 def _described(pack: str, row: ConnectionRow) -> dict[str, str]:
@@ -230,6 +243,34 @@ _CLOSED = tuple(
         ),
     )
 )
+
+
+# First and last address of this host itself and of private networks, which a user may consent to.
+_OWN = tuple(
+    (ipaddress.ip_address(first), ipaddress.ip_address(last))
+    for first, last in (
+        ("10.0.0.0", "10.255.255.255"),
+        ("100.64.0.0", "100.127.255.255"),
+        ("127.0.0.0", "127.255.255.255"),
+        ("172.16.0.0", "172.31.255.255"),
+        ("192.168.0.0", "192.168.255.255"),
+        ("::1", "::1"),
+        ("fc00::", "fdff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"),
+    )
+)
+
+
+def _is_private(address: str) -> bool:
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    if isinstance(parsed, ipaddress.IPv6Address) and parsed.scope_id is not None:
+        return False
+    return any(
+        first.version == parsed.version and int(first) <= int(parsed) <= int(last)
+        for first, last in _OWN
+    )
 
 
 def _is_public(address: str) -> bool:

@@ -272,9 +272,21 @@ def test_names_are_looked_up_as_absolute_ones_once_for_each_address(
         return [(0, 0, 0, "", (address, port)) for address in ("9.9.9.9", "2620:fe::9", "9.9.9.9")]
 
     monkeypatch.setattr(socket, "getaddrinfo", rows)
-    assert SYSTEM.resolve(HOST, 443) == ("9.9.9.9", "2620:fe::9")
-    assert asked == [b"www.example.org."], (
-        "no search list of this host completes a name that ends in a dot"
+    assert SYSTEM.resolve(f"{HOST}.", 443) == ("9.9.9.9", "2620:fe::9")
+    assert asked == [b"www.example.org."]
+    names: list[str] = []
+
+    def resolve(name: str, _port: int) -> tuple[str, ...]:
+        names.append(name)
+        return ("169.254.169.254",)
+
+    outside = Outside(resolve, SYSTEM.dial, lambda: ())
+    with proxy((HOST, "own.corp"), outside, private=("own.corp",)) as client:
+        for host in (HOST, "own.corp"):
+            client.connect(f"{host}:443")[0].close()
+        assert {one.reason for one in client.proxy.connections()} == {Reason.NOT_PUBLIC}
+    assert names == [f"{HOST}.", "own.corp"], (
+        "no search list of this host completes a name that ends in a dot; a private one it does"
     )
 
 

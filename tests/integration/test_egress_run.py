@@ -16,7 +16,7 @@ from jsonschema import Draft202012Validator
 from factory.model.finding import Finding
 from factory.model.verdict import Status
 from factory.strict import canonical
-from tests.egress_kit import Authority, Map, https
+from tests.egress_kit import Authority, Map, http_plain, https
 from tests.in_process import oneshot
 from tests.verify_kit import check, load, relisted
 from tests.world import World
@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[2]
 HOST = "files.example.org"
 FETCH = """\
 import ssl, sys, urllib.request
-context = ssl.create_default_context(cafile="ca.pem")
+context = ssl.create_default_context()  # the authority is the user's network.ca_file
 for url in sys.argv[1:]:
     try:
         with urllib.request.urlopen(url, context=context, timeout=60) as answer:
@@ -44,6 +44,13 @@ steps:
 CHECK = f"""
 checks: [{{name: same, run: 'python fetch.py https://{HOST}/a.txt | cmp - docs/a.txt'}}]
 """
+LOCAL = """
+constraints: {{allow_network: ["localhost:{port}"]}}
+scope: {{allowed_paths: ["local/**"]}}
+steps:
+  - {{name: ask, run: "mkdir local && python fetch.py http://localhost:{port}/a.txt > local/a.txt"}}
+"""
+SOME = "checks: [{name: some, run: 'test -s local/a.txt'}]\n"
 PLAIN = """
 scope: {allowed_paths: ["other/**"]}
 steps: [{name: write, run: "mkdir -p other && env | grep -ci proxy > other/count; test $(cat other/count) = 0"}]
@@ -74,15 +81,21 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     (folder / "served/a.txt").write_text("over the wire\n")
     authority = Authority()
     world = World(folder / "repo")
-    world.write("ca.pem", authority.pem)
+    (folder / "ca.pem").write_bytes(authority.pem)
     world.write("fetch.py", FETCH)
-    world.write("factory.toml", f'[network]\nhosts = ["{HOST}"]\n')
     world.grant(f"host {HOST} TASK-0001")
     world.pack("TASK-0001-net", NET, CHECK)
     world.pack("TASK-0002-plain", PLAIN)
-    world.commit()
-    with https(folder / "served", authority.context(folder, HOST)) as port:
-        found = Map()
+    context = authority.context(folder, HOST)
+    with http_plain(folder / "served") as near, https(folder / "served", context) as port:
+        local = f"localhost:{near}"
+        world.grant(f"host {local} TASK-0003")
+        world.write("factory.toml", f'[network]\nhosts = ["{HOST}", "{local}"]\n')
+        world.pack("TASK-0003-local", LOCAL.format(port=near), SOME)
+        world.commit()
+        own = {"FACTORY_NETWORK_PRIVATE": local, "FACTORY_NETWORK_CA_FILE": str(folder / "ca.pem")}
+        world.granted = {**world.granted, **own}
+        found = Map({"localhost": ("127.0.0.1",)}, {"127.0.0.1": near})
         found.add(HOST, port)
         status, _ = oneshot(world, found.outside)
         yield Run(world, found, status)
@@ -107,14 +120,29 @@ def test_the_run_passes_and_each_connection_is_on_record(ran: Run) -> None:
     assert all(
         row["bytes_down"] > 100 for row in record["connections"] if row["verdict"] == "allowed"
     )
-    assert ran.map.resolved == [HOST] * 3, "what is not declared is not even looked up"
-    assert {address for address, _ in ran.map.dialled} == {
+    assert ran.map.resolved.count(HOST) == 3, "what is not declared is not even looked up"
+    assert {*ran.map.resolved} == {HOST, "localhost"}
+    assert {address for address, _ in ran.map.dialled} - {"127.0.0.1"} == {
         row["address"] for row in record["connections"]
     } - {""}
 
 
+def test_a_local_model_is_reached_by_name_and_recorded(ran: Run) -> None:
+    record = json.loads((ran.folder / "raw/TASK-0003/EGRESS.json").read_text("utf-8"))
+    (row,) = record["connections"]
+    assert (row["host"], row["address"]) == ("localhost", "127.0.0.1")
+    assert (row["verdict"], row["via"]) == ("allowed", "")
+    policy = json.loads((ran.folder / "attestations/policy.json").read_text("utf-8"))
+    assert policy["network_private"] == [f"localhost:{row['port']}"]
+    assert len(policy["network_authorities"]) == 64
+
+
 def test_the_ledger_says_the_same_of_each_connection(ran: Run) -> None:
-    events = [event for event in ran.world.events() if event["event_type"] == "egress.finished"]
+    events = [
+        event
+        for event in ran.world.events()
+        if event["event_type"] == "egress.finished" and event["details"]["pack"] == "TASK-0001"
+    ]
     connections = ran.record["connections"]
     assert [event["hashes"]["record"] for event in events] == [
         canonical.digest(row) for row in connections
@@ -147,11 +175,11 @@ def test_nothing_of_it_is_in_a_bundle_and_a_pack_without_network_has_none(ran: R
 def test_the_report_says_in_its_first_lines_who_reached_what(ran: Run) -> None:
     report = (ran.world.last() / "FINAL_REPORT.md").read_text("utf-8").splitlines()
     (line,) = [line for line in report[:10] if "Network" in line]
-    assert line.startswith("**Network: TASK-0001 to files.example.org.**")
+    assert line.startswith("**Network: TASK-0001 to files.example.org; TASK-0003 to localhost:")
     plain = (ran.world.last() / "FINAL_REPORT.txt").read_text("utf-8").splitlines()
-    assert "Network: TASK-0001 to files.example.org" in plain[:6]
+    assert any(line.startswith("Network: TASK-0001 to files.example.org") for line in plain[:6])
     page = (ran.world.last() / "report.html").read_text("utf-8").partition("</header>")[0]
-    assert "Network: TASK-0001 to files.example.org." in page
+    assert "Network: TASK-0001 to files.example.org" in page
     lines = {line["pack"]: line for line in ran.world.status()["packs"]}
     assert (lines["TASK-0001"]["network"], lines["TASK-0002"]["network"]) == ([HOST], [])
     assert not lines["TASK-0001"]["reproducible"]
@@ -194,6 +222,7 @@ def test_the_checker_finds_nothing_wrong(ran: Run) -> None:
             "its target: expected one of files.example.org",
         ),
         (lambda rows: rows[0].update(address="10.0.0.1"), "its address: expected a public one"),
+        (lambda rows: rows[0].update(via="proxy.corp:1"), "the proxy that it went by"),
         (lambda rows: rows.pop(), "digests of its connections"),
         (lambda rows: rows[0].update(bytes_up=0), "digests of its connections"),
         (lambda rows: rows[1].update(number=7), "its connections, counted"),
@@ -260,14 +289,21 @@ def test_a_record_of_a_pack_that_declares_nothing_is_named(ran: Run) -> None:
     )
 
 
-def test_a_policy_that_would_not_have_allowed_it_is_named(ran: Run) -> None:
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"grants": []}, f"does not allow: expected nothing, found {HOST}"),
+        ({"network_private": []}, "its address: expected a public one, found 127.0.0.1"),
+        ({"network_upstream": "proxy.corp:3128"}, "the proxy that it went by: expected proxy.corp"),
+    ],
+)
+def test_a_policy_that_would_not_have_allowed_it_is_named(
+    ran: Run, change: dict[str, object], said: str
+) -> None:
     evidence = load(ran.folder)
     policy = json.loads(evidence.files["attestations/policy.json"])
-    policy["grants"] = []
+    policy.update(change)
     text = json.dumps(policy, indent=2, sort_keys=True, ensure_ascii=False)
     evidence.files["attestations/policy.json"] = text.encode() + b"\n"
     found = check(relisted(evidence)).findings
-    assert any(
-        f.id == "VERIFY_EGRESS" and f"does not allow: expected nothing, found {HOST}" in f.message
-        for f in found
-    )
+    assert any(f.id == "VERIFY_EGRESS" and said in f.message for f in found), found

@@ -306,7 +306,8 @@ CHANGE: Mapping[str, CatalogueEntry] = {
         remedy={
             "declare": "allow it with: constraints: {{allow_network: {allow:yaml}}}, and grant the"
             " host with: factory grant",
-            "never": "never granted; nothing in the contract can allow it",
+            "never": "nothing in the contract can allow it; where the host is one of your own"
+            " network, or this host, your own configuration can: [network] private",
             "other": "nothing in the contract can allow it; the program has to do something else",
             "more": "see all of them in {path} of the run",
         },

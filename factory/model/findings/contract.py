@@ -199,10 +199,25 @@ CONTRACT: Mapping[str, CatalogueEntry] = {
     ),
     "NETWORK_UNAVAILABLE": error(
         "the pack declares network, and no egress proxy can be enforced on this host",
-        sentence="it declares network ({hosts}), and this host enforces no egress proxy: {why}",
-        hint="Run it on a host that gives net_isolated; see: factory doctor",
-        remedy="no change of the contract is needed: run it on a host that can enforce the proxy",
-        examples=({"hosts": ("example.org",), "why": "no network namespace"},),
+        sentence={
+            "host": "it declares network ({hosts}), and this host enforces no egress proxy: {why}",
+            "login": "it declares network ({hosts}), and the login of your upstream proxy cannot be"
+            " used: {why}",
+        },
+        hint={
+            "host": "Run it on a host that gives net_isolated; see: factory doctor",
+            "login": "Name user:password after network.upstream_proxy: env:NAME or file:/path.",
+        },
+        remedy={
+            "host": "no change of the contract is needed: run it on a host that can enforce the"
+            " proxy",
+            "login": "no change of the contract is needed: set network.upstream_proxy in your own"
+            " configuration",
+        },
+        examples=(
+            {"case": "host", "hosts": ("example.org",), "why": "no network namespace"},
+            {"case": "login", "hosts": ("example.org",), "why": "the variable X is not set"},
+        ),
     ),
     "GRANT_MISSING": error(
         "a pack asks for something that the user did not grant",

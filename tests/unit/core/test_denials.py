@@ -187,7 +187,8 @@ def test_what_the_proxy_refused_is_allowed_by_naming_the_host_where_that_was_why
         '"b.example:8443"'
         in egress_refused(NETWORKED, connection("b.example", 8443, Reason.NOT_DECLARED)).remedy
     )
-    assert egress_refused(PACK, connection("b.example", 443, Reason.NOT_PUBLIC)).remedy == NEVER
+    private = egress_refused(PACK, connection("b.example", 443, Reason.NOT_PUBLIC)).remedy
+    assert private.endswith("your own configuration can: [network] private")
     other = egress_refused(PACK, connection("b.example", 443, Reason.NOT_TLS)).remedy
     assert other.startswith("nothing in the contract can allow it; ")
     assert refused(connection("b.example", 443, Reason.NOT_DECLARED))
