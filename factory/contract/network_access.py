@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from factory.contract import cloud_credentials
@@ -50,7 +50,7 @@ def read(config: Config, environment: Mapping[str, str]) -> NetworkAccess:
         return NetworkAccess(private, more)
     login = login_of(config, environment)
     text = login.credentials[0].value.decode("ascii") if login.credentials else ""
-    trust = partial(trust_of, more) if proxy.over_tls else None
+    trust = cache(partial(trust_of, more)) if proxy.over_tls else None
     problem = next(iter(login.problems.values()), "")
     return NetworkAccess(private, more, Upstream(proxy.host, proxy.port, text, trust), problem)
 

@@ -16,6 +16,7 @@ from typing import Protocol
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
+UPGRADE_REQUIRED = 426
 MOST_HEAD = 32 * 1024  # bytes of a request's or an answer's head
 MOST_HEADERS = 100  # as Apache's default, LimitRequestFields
 METHODS = frozenset(b"GET HEAD POST PUT PATCH DELETE OPTIONS PROPFIND".split())
@@ -119,7 +120,11 @@ def judge_request(
 
 def _judge_framing(names: list[bytes], headers: Headers) -> None:
     """Raise Refused where a message could end in two places, or become another protocol."""
-    if b"upgrade" in names or b"http2-settings" in names:
+    wanted = [value.strip().lower() for name, value in headers if name.lower() == b"upgrade"]
+    if wanted == [b"websocket"]:
+        # Clients of models ask no second time where this is the answer, and seven times for a 501.
+        raise Refused(UPGRADE_REQUIRED, "it asks for a websocket, and only HTTP/1.1 is carried")
+    if wanted or b"http2-settings" in names:
         raise Refused(501, "it asks for another protocol")
     lengths = names.count(b"content-length")
     codings = [

@@ -15,7 +15,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
+from functools import cache, partial
 from types import MappingProxyType
 
 import h11
@@ -24,6 +24,7 @@ from factory.egress.authority import Authority
 from factory.egress.connection import ConnectionBounds, Reason, Request, Target
 from factory.egress.http_rules import (
     MOST_HEAD,
+    UPGRADE_REQUIRED,
     Echo,
     HeaderCredential,
     Refused,
@@ -34,6 +35,8 @@ from factory.egress.reach import Served
 from factory.egress.secured import Secured
 
 PROTOCOL = "http/1.1"
+# A 426 has to name what is spoken here (RFC 9110, 15.5.22).
+_NO_UPGRADE = (("Connection", "close, Upgrade"), ("Upgrade", "HTTP/1.1"))
 _LINGER = 0.5  # seconds for a refused client to take its answer
 
 
@@ -62,7 +65,7 @@ class CloudInterceptor:
         self._contexts = {
             target: _named(authority.context(target.host), target.host) for target in found
         }
-        self._shown, self._bounds, self._trust = shown, bounds, trust
+        self._shown, self._bounds, self._trust = shown, bounds, cache(partial(_verifying, trust))
 
     def serves(self, target: Target) -> bool:
         """Return whether a credential is for this host and port."""
@@ -82,14 +85,21 @@ class CloudInterceptor:
 
     def _far(self, dial: Callable[[], socket.socket], target: Target) -> Secured:
         """Return the host itself, verified. Raise OSError."""
-        context = self._trust()
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.check_hostname, context.verify_mode = True, ssl.CERT_REQUIRED
-        context.set_alpn_protocols([PROTOCOL])
-        far = Secured(dial(), context, target.host)
+        far = Secured(dial(), self._trust(), target.host)
         if far.shake_hands() not in ("", PROTOCOL):
             raise ConnectionError("the host chose another protocol than HTTP/1.1")
         return far
+
+
+def _verifying(trust: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
+    """Return the client's side of TLS for every host of a stage: to read all authorities of this
+    host takes longer than a handshake.
+    """
+    context = trust()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.check_hostname, context.verify_mode = True, ssl.CERT_REQUIRED
+    context.set_alpn_protocols([PROTOCOL])
+    return context
 
 
 def _named(context: ssl.SSLContext, host: str) -> ssl.SSLContext:
@@ -332,7 +342,7 @@ class _Service:
         headers = [
             ("Content-Type", "text/plain"),
             ("Content-Length", str(len(said))),
-            ("Connection", "close"),
+            *(_NO_UPGRADE if refused.status == UPGRADE_REQUIRED else (("Connection", "close"),)),
         ]
         with contextlib.suppress(OSError, h11.LocalProtocolError):
             head = self._pack.send(h11.Response(status_code=refused.status, headers=headers))

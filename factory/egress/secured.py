@@ -59,10 +59,24 @@ class Secured:
             except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
                 return b""
 
-    @property
-    def waiting(self) -> bool:
-        """Return whether something came already that `receive` has not returned."""
-        return self._tls.pending() > 0 or self._in.pending > 0
+    def receive_ready(self) -> bytes | None:
+        """Return what one read of the link brings, maybe nothing: half a record, or a message of
+        TLS itself; None at the end. Waits only for that read.
+        """
+        if not self._fill():
+            return None
+        found = b""
+        while True:
+            try:
+                piece = self._tls.read(_CHUNK)
+            except ssl.SSLWantReadError:
+                self._flush()
+                return found
+            except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
+                piece = b""
+            if not piece:
+                return found or None
+            found += piece
 
     def send(self, content: bytes) -> None:
         """Send all of it."""

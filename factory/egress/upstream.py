@@ -1,6 +1,6 @@
 """Reach hosts by another proxy, that of a company: CONNECT through it, over TLS where it speaks it.
 
-Rule: its credential goes to it alone, and into no text: the repr of what holds it does not show
+Rule: its credential goes to it alone, and into no text: the repr of what contains it does not show
 it. It looks names up itself. Does not know which hosts are allowed.
 """
 
@@ -95,24 +95,27 @@ def _over_tls(link: socket.socket, context: ssl.SSLContext, host: str) -> socket
 
 
 def _pump(secured: Secured, link: socket.socket, plain: socket.socket) -> None:
+    """Carry bytes both ways until the far end is done, or nobody has the other end of `plain`."""
     link.settimeout(_RECORD)
+    wanted = select.POLLIN
     with link, plain, contextlib.suppress(OSError):
         while True:
             poll = select.poll()
-            for each in (link, plain):
-                poll.register(each, select.POLLIN)
-            ready = {descriptor for descriptor, _ in poll.poll()}
-            if plain.fileno() in ready:
-                came = plain.recv(_CHUNK)
-                if not came:
-                    secured.farewell()
-                    return
-                secured.send(came)
+            poll.register(link, select.POLLIN)
+            poll.register(plain, wanted)
+            ready = dict(poll.poll())
+            seen = ready.get(plain.fileno(), 0)
+            if seen & wanted:
+                asked = plain.recv(_CHUNK)
+                if asked:
+                    secured.send(asked)
+                else:
+                    secured.farewell()  # it may still read
+                    wanted = 0
+            elif seen & select.POLLHUP:
+                return
             if link.fileno() in ready:
-                came = secured.receive()
-                while came and secured.waiting:
-                    plain.sendall(came)
-                    came = secured.receive()
-                if not came:
+                answered = secured.receive_ready()
+                if answered is None:
                     return
-                plain.sendall(came)
+                plain.sendall(answered)

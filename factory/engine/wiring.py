@@ -226,16 +226,17 @@ def site(
             name: value for name, value in os.environ.items() if name not in PRIVATE_VARIABLES
         },
         redactor=redactor,
-        cloud=UserCloud(
-            cloud_credentials.read(config.cloud_inject, os.environ),
-            redactor,
-            network=network_access.read(config, os.environ),
-        ),
+        cloud=_user_cloud(config, redactor),
         tidy=lambda: _tidy(state, views),
         origin=address_of(grants.origin),
         remarks=remarks,
         run_id=run_id,
     )
+
+
+def _user_cloud(config: Config, redactor: Redactor) -> UserCloud:
+    access = cloud_credentials.read(config.cloud_inject, os.environ)
+    return UserCloud(access, redactor, network=network_access.read(config, os.environ))
 
 
 def _sandbox_setting(config: Config, root: Path, seal: UserSeal) -> SandboxSetting:

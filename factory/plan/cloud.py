@@ -86,13 +86,14 @@ class UserCloud:
         """Return what a pack may reach, without any credential; None where it declares no network,
         and then there is no proxy.
         """
-        hosts = pack.constraints.network.shown
-        if not pack.constraints.network.declared:
-            return None
+        network = pack.constraints.network
+        return self.reach_to(network.shown) if network.declared else None
+
+    def reach_to(self, hosts: tuple[str, ...]) -> Reach:
+        """Return how these hosts are reached by the user's own network, without any credential."""
         network = self._network
-        private = network.private
-        reach = Reach(hosts, private=private, upstream=network.upstream)
-        if any(rule_of(entry).host == "localhost" for entry in private if entry != "*"):
+        reach = Reach(hosts, private=network.private, upstream=network.upstream)
+        if any(rule_of(entry).host == "localhost" for entry in network.private):
             reach = replace(reach, environment=_LOCALHOST)
         return _trusting(reach, network.authorities) if network.authorities else reach
 
@@ -122,7 +123,7 @@ class UserCloud:
 
 
 def _trusting(reach: Reach, authorities: str) -> Reach:
-    """Return `reach` with these certificates trusted inside, beside those of this host."""
+    """Return `reach` with these certificates trusted inside, with those of this host."""
     variables = dict.fromkeys(_VARIABLES, BUNDLE)
     return replace(
         reach,

@@ -62,6 +62,18 @@ from factory.run.doit_table import judge_configuration
 from factory.sandbox.values import CommandSpec, ConnectAttempt
 from factory.steady.normalize_artifacts import Normalized, normalize, normalize_log
 
+# Without them each waits for an answer, and asks again, for minutes.
+OFFLINE = (
+    ("CARGO_NET_OFFLINE", "true"),
+    ("GOPROXY", "off"),
+    ("GOTOOLCHAIN", "local"),
+    ("PIP_DISABLE_PIP_VERSION_CHECK", "1"),
+    ("PIP_NO_INDEX", "1"),
+    ("UV_OFFLINE", "1"),
+    ("npm_config_offline", "true"),
+    ("npm_config_update_notifier", "false"),
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Machine:
@@ -133,6 +145,17 @@ class Budget:
         return min(left, float(command.timeout)) if command.timeout else left
 
 
+def environment_in(pack: TaskPack, given: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Return variables for a command: those given, and where the pack has no network, those that
+    say so to package managers, unless they are given in any case of letters.
+    """
+    if pack.constraints.network.declared:
+        return tuple(sorted(given.items()))
+    named = {name.lower() for name in given}
+    more = {name: value for name, value in OFFLINE if name.lower() not in named}
+    return tuple(sorted({**more, **given}.items()))
+
+
 def run_command(
     machine: Machine, planned: PlannedPack, stage: PackStage, command: Command, budget: Budget
 ) -> Ran:
@@ -141,7 +164,7 @@ def run_command(
     bound = budget.of(command)
     pack = planned.pack
     machine.progress.command_started(pack.id, command.label, command.run, bound)
-    environment = tuple(sorted({**dict(planned.environment), **dict(command.env)}.items()))
+    environment = environment_in(pack, {**dict(planned.environment), **dict(command.env)})
     redactor = machine.redactor
     shown = Stream(redactor)
     outcome = stage.run(

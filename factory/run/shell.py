@@ -256,7 +256,7 @@ def _talked(
     spec = CommandSpec(
         asked.line or _SHELL,
         "",
-        tuple(sorted(environment.items())),
+        attempt.environment_in(planned.pack, environment),
         float(terms.timeout),
         terms.limits.output,
     )

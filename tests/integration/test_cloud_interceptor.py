@@ -312,7 +312,7 @@ def test_an_answer_that_tells_the_credential_never_comes_back(world: World, how:
                 b"GET / HTTP/1.1\r\nHost: api.example.org\r\nUpgrade: websocket\r\nConnection:"
                 b" upgrade\r\n\r\n"
             ),
-            501,
+            426,
         ),
         (
             (

@@ -274,6 +274,9 @@ def test_names_are_looked_up_as_absolute_ones_once_for_each_address(
     monkeypatch.setattr(socket, "getaddrinfo", rows)
     assert SYSTEM.resolve(f"{HOST}.", 443) == ("9.9.9.9", "2620:fe::9")
     assert asked == [b"www.example.org."]
+
+
+def test_no_search_list_of_this_host_completes_a_name_but_a_private_one() -> None:
     names: list[str] = []
 
     def resolve(name: str, _port: int) -> tuple[str, ...]:
@@ -285,9 +288,7 @@ def test_names_are_looked_up_as_absolute_ones_once_for_each_address(
         for host in (HOST, "own.corp"):
             client.connect(f"{host}:443")[0].close()
         assert {one.reason for one in client.proxy.connections()} == {Reason.NOT_PUBLIC}
-    assert names == [f"{HOST}.", "own.corp"], (
-        "no search list of this host completes a name that ends in a dot; a private one it does"
-    )
+    assert names == [f"{HOST}.", "own.corp"], "what ends in a dot is whole"
 
 
 def test_this_hosts_own_dialler_reaches_what_it_is_told_or_says_why(tmp_path: Path) -> None:

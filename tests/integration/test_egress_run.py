@@ -53,7 +53,7 @@ steps:
 SOME = "checks: [{name: some, run: 'test -s local/a.txt'}]\n"
 PLAIN = """
 scope: {allowed_paths: ["other/**"]}
-steps: [{name: write, run: "mkdir -p other && env | grep -ci proxy > other/count; test $(cat other/count) = 0"}]
+steps: [{name: write, run: "mkdir -p other && env | grep -ciE '^[a-z]*_proxy=' > other/count; test $(cat other/count) = 0"}]
 """
 PLACE = "raw/TASK-0001/EGRESS.json"
 Change = Callable[[list[dict[str, Any]]], object]

@@ -125,9 +125,17 @@ def test_other_methods_are_refused(method: bytes) -> None:
     assert "is not carried" in refused(405, HOST, method=method)
 
 
-@pytest.mark.parametrize("name", [b"upgrade", b"http2-settings"])
-def test_another_protocol_is_refused(name: bytes) -> None:
-    assert refused(501, HOST, (name, b"websocket")) == "it asks for another protocol"
+@pytest.mark.parametrize(
+    ("name", "value", "status"),
+    [
+        (b"upgrade", b"h2c", 501),
+        (b"upgrade", b"websocket, h2c", 501),
+        (b"http2-settings", b"websocket", 501),
+        (b"upgrade", b"WebSocket", 426),
+    ],
+)
+def test_another_protocol_is_refused(name: bytes, value: bytes, status: int) -> None:
+    assert refused(status, HOST, (name, value)).startswith("it asks for a")
 
 
 @pytest.mark.parametrize(
