@@ -17,7 +17,7 @@ from factory.contract.document_parts import (
     one_or_many,
     text_or_list_as,
 )
-from factory.contract.written import Breach, Written
+from factory.contract.written import DEPS_WITHOUT_NETWORK, Breach, Written
 from factory.model.command_kind import ACCEPTANCE_KINDS, CommandKind, Trait
 from factory.model.pack import Command, Expectation, JudgeContract, Requirement
 from factory.model.wording import quoted
@@ -100,8 +100,7 @@ class Acceptance(Part):
             hint = "write the label or the name of one, as in tests-1"
             yield written.breach("/fixed", f"{quoted(name)} is no check of this file", hint)
         if self.deps and not network:
-            clause = "packages are listed, and constraints.allow_network is false"
-            yield written.breach("/deps", clause, "remove them, or declare the hosts")
+            yield written.breach("/deps", *DEPS_WITHOUT_NETWORK)
 
 
 def _key(kind: CommandKind) -> tuple[Any, Any]:

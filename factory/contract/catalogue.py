@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from factory.contract.contract import read_pack
+from factory.contract.contract import id_of_folder, read_pack
 from factory.contract.pack_set import judge_packs
 from factory.contract.work_tree import FoundFile, UserWorkTree
 from factory.judge.path_guard import display
 from factory.judge.secrecy import judge_contract_secrets
 from factory.model.finding import Finding, Location
-from factory.model.names import PACK_FOLDER
 from factory.model.pack import Limits, TaskPack
 from factory.model.tree import (
     MODE_EXECUTABLE,
@@ -80,11 +79,12 @@ def read_catalogue(
     knows = redactor or Redactor()
     folders = work_tree.pack_folders(packs_folder)
     named = [(folder, judge_contract_secrets(knows, ((folder, b""),))) for folder in folders]
-    entries = [
-        _read_entry(work_tree, folder, ceilings, knows) for folder, secret in named if not secret
-    ]
+    clean = [folder for folder, secret in named if not secret]
+    packs = [folder for folder in clean if work_tree.has_contract(folder)]
+    strays = tuple(_stray(folder) for folder in clean if folder not in packs)
+    entries = [_read_entry(work_tree, folder, ceilings, knows) for folder in packs]
     secrets = tuple(finding for _, secret in named for finding in secret)
-    unread = [entry.id for entry in entries if entry.pack is None]
+    unread = [name for entry in entries if entry.pack is None for name in (entry.id, entry.name)]
     across = judge_packs([entry.pack for entry in entries if entry.pack is not None], unread)
     by_pack: dict[str, list[Finding]] = {}
     for finding in across:
@@ -100,9 +100,14 @@ def read_catalogue(
         for entry in entries
     )
     if settled or secrets:
-        return Catalogue(settled, (*secrets, *by_pack.get("", ())))
+        return Catalogue(settled, (*secrets, *strays, *by_pack.get("", ())))
     nothing = Finding("PACK_NONE", {"folder": packs_folder}, location=Location(packs_folder))
-    return Catalogue((), (nothing,))
+    return Catalogue((), (nothing, *strays))
+
+
+def _stray(folder: str) -> Finding:
+    shown = display(folder)
+    return Finding("PACK_FOLDER_STRAY", {"folder": shown}, location=Location(shown))
 
 
 def _read_entry(
@@ -115,8 +120,9 @@ def _read_entry(
     plain = {file.path: file.content for file in files if not file.problem}
     modes = {file.path: file.mode for file in files if not file.problem}
     pack, findings = read_pack(folder, plain, modes, ceilings)
-    match = PACK_FOLDER.fullmatch(folder.rpartition("/")[2])
-    name = pack.id if pack is not None else (match["id"] if match else folder.rpartition("/")[2])
+    base = folder.rpartition("/")[2]
+    whole = any(finding.pack == base for finding in findings)  # it names itself so
+    name = pack.id if pack is not None else base if whole else id_of_folder(folder) or base
     odd = tuple(_odd(file) for file in files if file.problem)
     there = {
         file.path for file in files if file.problem
@@ -133,9 +139,7 @@ def _read_entry(
 def _secret_entry(
     folder: str, files: tuple[FoundFile, ...], secret: tuple[Finding, ...], redactor: Redactor
 ) -> PackEntry:
-    base = folder.rpartition("/")[2]
-    match = PACK_FOLDER.fullmatch(base)
-    name = match["id"] if match else base
+    name = id_of_folder(folder) or folder.rpartition("/")[2]
     sound = tuple(
         file for file in files if not judge_contract_secrets(redactor, ((file.path, b""),))
     )

@@ -16,6 +16,7 @@ from dataclasses import dataclass, fields, replace
 from enum import Enum
 from typing import Any
 
+from factory.contract.old_variables import judge_variables
 from factory.contract.settings import (
     BY_NAME,
     BY_POINTER,
@@ -315,7 +316,7 @@ def _invalid(problem: str, advice: str, location: Location | None = None) -> Fin
 def _environment_layer(environment: Mapping[str, str]) -> Layer:
     """Return the known FACTORY_* variables that are not empty.
 
-    A variable whose name is nearly one of them is refused; all others are ignored.
+    A variable whose name is nearly one of them is refused; one that earlier versions took is named.
     """
     variables = {setting.variable: setting for setting in SETTINGS}
     given = {}
@@ -331,7 +332,10 @@ def _environment_layer(environment: Mapping[str, str]) -> Layer:
                 sentence = f"the variable {variable} is not known"
                 findings.append(_invalid(sentence, f"did you mean {meant}?"))
     values, problems = _texts(given, lambda setting: setting.variable)
-    return Layer(Source.ENVIRONMENT, values, {}, (*findings, *problems))
+    named = {str(finding.facts["problem"]).split()[2] for finding in findings}
+    others = {name: text for name, text in environment.items() if name not in named}
+    without = judge_variables(others, variables)
+    return Layer(Source.ENVIRONMENT, values, {}, (*findings, *problems, *without))
 
 
 def _flag_layer(flags: Mapping[str, str]) -> Layer:

@@ -9,6 +9,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
+from factory.contract.artifacts import (
+    ArtifactsEntry,
+    ArtifactsSection,
+    OutputsEntry,
+    OutputsSection,
+    artifact_breaches,
+    artifacts_of,
+)
 from factory.contract.commands import Commands, commands_of
 from factory.contract.document_parts import (
     Count,
@@ -26,19 +34,16 @@ from factory.contract.document_parts import (
     Tools,
     Version,
     judge_plugin,
-    text_or_list_as,
     unexpected,
     unfit,
 )
 from factory.contract.limits import LimitsSection, limit_breaches, limits_of
-from factory.contract.written import Breach, Written, invalid
-from factory.judge.scope import problem_with_pattern
+from factory.contract.written import DEPS_WITHOUT_NETWORK, Breach, Written, invalid
 from factory.model.command_kind import CommandKind
 from factory.model.findings.entry import Facts
-from factory.model.forms import clean_folder, names_a_credential, problem_with_folder
+from factory.model.forms import names_a_credential
 from factory.model.names import PACK_FOLDER
 from factory.model.pack import (
-    Artifacts,
     Constraints,
     Expectation,
     Limits,
@@ -52,7 +57,9 @@ from factory.strict import canonical
 from factory.strict.document import BeforeValidator, Field, WithJsonSchema
 from factory.strict.values import Problem, Value, child
 
-_TYPO_CUTOFF = 0.8  # difflib's ratio; unknown keys are allowed there, near misses are not
+# difflib's ratio. Unknown keys are allowed there, near misses are not; "evidence_dir" and
+# "artifacts" are no misses (0.8), other people's packs have them.
+_TYPO_CUTOFF = 0.87
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +89,12 @@ def _identity(asked: RuleInput) -> Iterator[Breach]:
         clause, hint = 'the key "id" is missing, and the folder names none', "id: TASK-0101"
         yield asked.written.missing(clause, f"add it, as in {hint}")
         return
-    fits = name == asked.identity or name.startswith(asked.identity + "-")
-    if not fits or not PACK_FOLDER.fullmatch(name):
-        mismatch = {"id": asked.identity, "folder": name}
+    named = PACK_FOLDER.fullmatch(name)
+    if named is None or asked.identity not in (named["id"], name):
+        mismatch = {"case": "folder", "id": asked.identity, "folder": name}
+        if named is not None:
+            fits = " or ".join(dict.fromkeys((named["id"], name)))
+            mismatch |= {"case": "id", "fits": fits}
         yield asked.written.against("/id", "PACK_FOLDER_MISMATCH", mismatch)
 
 
@@ -205,69 +215,11 @@ def _cloud(asked: RuleInput) -> Iterator[Breach]:
         yield asked.written.against(pointer, "CLOUD_WITHOUT_NETWORK", lacking)
 
 
-# artifacts, and their older form
-
-
-class ArtifactsSection(Part):
-    """Name files to collect: from the pack's folder, or from the workspace with a leading /."""
-
-    required: Patterns = Field((), description="Each pattern must match at least one file.")
-    optional: Patterns = Field((), description="Collected where present.")
-    normalize: Patterns = Field(
-        (), description="Of these, collected without times, users and hosts in them."
-    )
-
-
-ArtifactsEntry = Annotated[
-    ArtifactsSection,
-    BeforeValidator(
-        text_or_list_as("required"), json_schema_input_type=Patterns | ArtifactsSection
-    ),
-]
-
-
-class OutputsSection(OpenPart):
-    """Define the older form of artifacts; other keys are information."""
-
-    artifacts_dir: Line = Field("", description="Folder whose files are optional artifacts.")
-    evidence: Patterns = Field((), description="Required artifacts.")
+# artifacts are in `contract.artifacts`
 
 
 def _artifacts(asked: RuleInput) -> Iterator[Breach]:
-    keys = [f"/artifacts{part}" for part in ("", "/required", "/optional", "/normalize")]
-    yield from asked.written.patterns(*keys, "/outputs/evidence", rooted=True)
-    folder = asked.task.outputs.artifacts_dir
-    if folder:
-        clause, _, hint = problem_with_folder(folder.removeprefix("/")).partition("; ")
-        if not clause:
-            clean = _artifacts_folder(folder).removeprefix("/")
-            problem = problem_with_pattern(f"{clean}/**" if clean else "")
-            clause, _, hint = problem.partition("; ")
-        if clause:
-            yield asked.written.breach("/outputs/artifacts_dir", f"{quoted(folder)} {clause}", hint)
-
-
-def _artifacts_of(task: "TaskDocument", folder: str) -> Artifacts:
-    """Return artifact patterns from the workspace root, including those in older spellings."""
-
-    def from_root(patterns: tuple[str, ...]) -> tuple[str, ...]:
-        whole = (each[1:] if each.startswith("/") else f"{folder}/{each}" for each in patterns)
-        return tuple(dict.fromkeys(whole))
-
-    artifacts, outputs = task.artifacts, task.outputs
-    optional = artifacts.optional
-    if outputs.artifacts_dir:
-        optional = (*optional, _artifacts_folder(outputs.artifacts_dir) + "/**")
-    return Artifacts(
-        from_root((*artifacts.required, *outputs.evidence)),
-        from_root(optional),
-        from_root(artifacts.normalize),
-    )
-
-
-def _artifacts_folder(written: str) -> str:
-    """Return `outputs.artifacts_dir` in one spelling; a leading / stays."""
-    return ("/" if written.startswith("/") else "") + clean_folder(written)
+    yield from artifact_breaches(asked.task.outputs, asked.written)
 
 
 # plugin, and the older form of it and of limits
@@ -342,6 +294,7 @@ class AcceptanceSection(Part):
 
     file: Line = Field("acceptance.yml", description="Only acceptance.yml.")
     must: Texts = Field((), description="What must be true, in prose.")
+    deps: Texts = Field((), description="Older place of deps of acceptance.yml.")
 
 
 def _acceptance_file(asked: RuleInput) -> Iterator[Breach]:
@@ -350,6 +303,8 @@ def _acceptance_file(asked: RuleInput) -> Iterator[Breach]:
         hint = f"keep the commands in {name}, which packs cannot change"
         clause = f"expected {name}, found {quoted(file)}"
         yield asked.written.breach("/acceptance/file", clause, hint)
+    if asked.task.acceptance.deps and not constraints_of(asked.task).network.declared:
+        yield asked.written.breach("/acceptance/deps", *DEPS_WITHOUT_NETWORK)
 
 
 class DocsSection(Part):
@@ -390,8 +345,9 @@ class TaskDocument(Part):
     review: Information = Field(None, description="Information.")
     engine: Information = Field(None, description="Information.")
     solution: Information = Field(None, description="Information.")
-    outputs: OutputsSection = Field(
-        default_factory=OutputsSection, description="Older form of artifacts."
+    outputs: OutputsEntry = Field(
+        default_factory=OutputsSection,
+        description="Older form of artifacts; a list is information.",
     )
     execution: ExecutionSection = Field(
         default_factory=ExecutionSection, description="Older form of limits."
@@ -461,7 +417,7 @@ def task_meaning(asked: RuleInput) -> TaskPack:
         steps=commands_of(CommandKind.STEP, task.steps, written),
         constraints=constraints_of(task),
         inputs=_inputs_of(task, written),
-        artifacts=_artifacts_of(task, folder),
+        artifacts=artifacts_of(task.artifacts, task.outputs, folder),
         limits=limits_of(task.limits, _minutes(task.execution), asked.ceilings),
         depends_on=tuple(dict.fromkeys(task.depends_on)),
         env_passed=tuple(sorted(name for name, value in task.env.items() if value is None)),

@@ -27,6 +27,7 @@ _KINDS = (
     (stat.S_ISCHR, "a device"),
     (stat.S_ISBLK, "a device"),
 )
+_CONTRACT = frozenset({"task.yml", "acceptance.yml"})
 _LEFTOVERS = (
     "__pycache__",
     ".pytest_cache",
@@ -114,6 +115,18 @@ class UserWorkTree:
             problem = f"cannot be read: {error.strerror}"
             raise _unsafe(packs_folder, problem, "Make it readable.") from error
         return tuple(f"{packs_folder}/{name}" for name in sorted(names))
+
+    def has_contract(self, folder: str) -> bool:
+        """Return whether a folder that `pack_folders` gave is a pack's: it has one of the files
+        that say what a pack does, or it cannot be seen whether it has.
+        """
+        place = self._root / folder
+        if place.is_symlink():
+            return True
+        try:
+            return not _CONTRACT.isdisjoint(os.listdir(place))
+        except OSError:
+            return True
 
     def pack_files(self, folder: str) -> tuple[FoundFile, ...]:
         """Return every file below `folder`, sorted by path; `problem` says why one is no part of a

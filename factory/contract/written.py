@@ -27,6 +27,13 @@ class Breach:
     column: int = 0
 
 
+DEPS_WITHOUT_NETWORK = (
+    "packages are listed, which are not installed, and constraints.allow_network is false",
+    "remove them, and have them in the environment that run.python names, or declare the hosts",
+)
+"""Say what is wrong with packages to install, and what to do."""
+
+
 def invalid(problem: Problem) -> Breach:
     """Return PACK_INVALID for a problem that a reader or a rule found."""
     facts = {"problem": problem.problem, "advice": problem.hint}

@@ -44,6 +44,7 @@ from factory.model.layout import (
     STATE_FOLDER,
     TRASH,
 )
+from factory.model.names import NAMED_PREFIXES
 from factory.model.verdict import Status
 from factory.trust.grants_digest import digest_of_all
 from factory.version import __version__
@@ -200,10 +201,10 @@ def settings_digest(
     """Return the digest of what decides cards and keys at `root`, apart from files that Git tracks.
 
     `user_file` is the user's own configuration; of flags only the base ref counts, of the
-    environment only `FACTORY_*`.
+    environment only what sets something, or is reported because it does not.
     """
     digest = hashlib.sha256()
-    given = sorted(item for item in environment.items() if item[0].startswith("FACTORY_"))
+    given = sorted(item for item in environment.items() if item[0].startswith(NAMED_PREFIXES))
     whole = (_FORM, str(root), os.path.lexists(root / ".git"), flags.get("base_ref", ""), given)
     _add(digest, repr(whole))
     _add(digest, digest_of_all(environment))

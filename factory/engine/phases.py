@@ -121,7 +121,8 @@ class Preflight(Phase):
             for entry in run.catalogue.entries
             for file in entry.files
         ]
-        return [run.site.repository.commit, config_digest(run.site.config), files]
+        said = [[one.id, str(one.location)] for one in run.catalogue.findings]
+        return [run.site.repository.commit, config_digest(run.site.config), files, said]
 
     def stays_valid(self, card: Card, marker: Marker, run: Run) -> bool:  # noqa: ARG002
         return not run.leftovers  # what an earlier run left behind is reported once

@@ -84,7 +84,7 @@ def read_contract(folder: str, task: bytes, acceptance: bytes) -> Contract:
     optional = list(_texts(wanted.get("optional")))
     if outputs.get("artifacts_dir"):
         optional.append(_cleaned(str(outputs["artifacts_dir"])) + "/**")
-    required = (*_texts(wanted.get("required")), *_texts(outputs.get("evidence")))
+    required = (*_texts(wanted.get("required")), *_texts(_paths(outputs.get("evidence"))))
     rights = _part(written, "constraints")
     network, cloud = (
         _hosts(rights.get("allow_network")),
@@ -147,6 +147,13 @@ def _texts(value: object) -> tuple[str, ...]:
     return (value,) if isinstance(value, str) and value not in _ABSENT else ()
 
 
+def _paths(value: object) -> object:
+    """Return a list with the path in place of each mapping that has one."""
+    if not isinstance(value, list):
+        return value
+    return [item.get("path") if isinstance(item, dict) else item for item in value]
+
+
 def _hosts(value: object) -> tuple[str, ...]:
     if isinstance(value, str) and value.lower() in ("true", "false", *_ABSENT):
         return ("*",) if value.lower() == "true" else ()
@@ -168,8 +175,10 @@ def _cleaned(folder: str) -> str:
 
 
 def _rooted(folder: str, patterns: list[str] | tuple[str, ...]) -> tuple[str, ...]:
+    own = f"{folder}/"
     whole = (
-        pattern[1:] if pattern.startswith("/") else f"{folder}/{pattern}" for pattern in patterns
+        pattern[1:] if pattern.startswith("/") else own + pattern.removeprefix(own)
+        for pattern in patterns
     )
     return tuple(dict.fromkeys(whole))
 

@@ -323,6 +323,8 @@ def test_stray_files_and_folders_beside_packs(world: World) -> None:
     world.write("taskpacks/.hidden/x", "x")
     passed(world.root)
     world.write("taskpacks/not a pack/x", "x")
+    passed(world.root, "PACK_FOLDER_STRAY")
+    world.write("taskpacks/not a pack/task.yml", "x")
     refused(world.root, "PACK_")
 
 

@@ -179,7 +179,8 @@ CASES: dict[str, Case] = {
         [
             (
                 "ARTIFACT_MISSING expected the required artifact out/a.txt, found none @ task.yml:5 > "
-                "Produce it in a step or a check, or remove it from artifacts.required."
+                "Produce it in a step or a check; a pattern without a leading / is below the pack's"
+                " folder."
             )
         ],
     ),

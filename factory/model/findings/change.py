@@ -480,7 +480,8 @@ CHANGE: Mapping[str, CatalogueEntry] = {
     "ARTIFACT_MISSING": error(
         "a required artifact was not produced",
         sentence="expected the required artifact {pattern}, found none",
-        hint="Produce it in a step or a check, or remove it from artifacts.required.",
+        hint="Produce it in a step or a check; a pattern without a leading / is below the pack's"
+        " folder.",
         remedy="allow it with: artifacts.required without {pattern}, or as artifacts.optional",
         examples=({"pattern": "out/*.txt"},),
     ),

@@ -36,6 +36,32 @@ CONTRACT: Mapping[str, CatalogueEntry] = {
         remedy="no change of the contract is needed: remove {setting} from factory.toml",
         examples=({"setting": "backend", "problem": "a repository cannot choose the sandbox"},),
     ),
+    "VARIABLE_WITHOUT_EFFECT": warning(
+        "a variable is set that has no effect; an earlier version took it, or it is misspelt",
+        sentence="the variable {variable} is set, and has no effect",
+        hint={
+            "replaced": "Instead: {instead}",
+            "near": "Did you mean {instead}?",
+            "unknown": "Remove it; what is in force says: factory config",
+        },
+        examples=(
+            {
+                "case": "replaced",
+                "variable": "TASKPACK_PATH",
+                "instead": "name the pack, as in: factory launch TASK-0101",
+            },
+            {"case": "near", "variable": "ORCH_COLLECT_REVEW", "instead": "ORCH_COLLECT_REVIEW"},
+            {"case": "unknown", "variable": "ORCH_ODD"},
+        ),
+    ),
+    "VARIABLE_FOR_ANOTHER": error(
+        "a variable asks for another repository, and the work would be done in this one",
+        sentence="expected no {variable} but self, found another repository named; the work would"
+        " be done in this one",
+        hint="Start it in that repository, and unset {variable}.",
+        remedy="no change of the contract is needed: unset {variable}",
+        examples=({"variable": "ORCH_WORKSPACE"},),
+    ),
     "CONFIG_NOT_IN_FORCE": warning(
         "a setting of the work tree is looser than what is in force, and has no effect",
         sentence="{setting}: {value} is not in force; {instead} is, {whose}",
@@ -67,6 +93,13 @@ CONTRACT: Mapping[str, CatalogueEntry] = {
         hint="Make one with: factory taskpack new, or start with: factory init",
         remedy="there is no contract yet: make one with: factory taskpack new",
         examples=({"folder": "taskpacks"},),
+    ),
+    "PACK_FOLDER_STRAY": warning(
+        "a folder among the task packs is none",
+        sentence="expected task.yml and acceptance.yml in {folder}/, found neither: it is no task"
+        " pack",
+        hint="Leave it, or move it out of there",
+        examples=({"folder": "taskpacks/templates"},),
     ),
     "PACK_INVALID": error(
         "a file of a task pack does not match its schema",
@@ -108,11 +141,30 @@ CONTRACT: Mapping[str, CatalogueEntry] = {
         examples=({"id": "TASK-1", "folder": "taskpacks/TASK-1-other"},),
     ),
     "PACK_FOLDER_MISMATCH": error(
-        "a task pack's folder does not start with its id",
-        sentence='id: expected a folder that starts with "{id}", found "{folder}"',
-        hint="rename it to {id}-some-slug, in small letters after the id",
-        remedy="the contract itself is wrong: rename the folder to {id}-some-slug, or correct id",
-        examples=({"id": "TASK-1", "folder": "TASK-2-fix"},),
+        "a task pack's id is not what its folder is named by",
+        sentence={
+            "folder": 'id: expected a folder named by "{id}", found "{folder}"',
+            "id": 'id: expected {fits}, as {folder}/ is named, found "{id}"',
+        },
+        hint={
+            "folder": "rename it to {id}-some-slug, in small letters after the id; a template"
+            " belongs outside of the packs' folder",
+            "id": "write that, or rename the folder",
+        },
+        remedy={
+            "folder": "the contract itself is wrong: rename the folder to {id}-some-slug, or"
+            " correct id",
+            "id": "the contract itself is wrong: write id: {fits}, or rename the folder",
+        },
+        examples=(
+            {"case": "folder", "id": "TASK-1", "folder": "TASK-1-Fix"},
+            {
+                "case": "id",
+                "id": "TASK-1",
+                "folder": "TASK-2-fix",
+                "fits": "TASK-2 or TASK-2-fix",
+            },
+        ),
     ),
     "PACK_NO_ACCEPTANCE": error(
         "a task pack has nothing to accept by",

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from factory.contract.configuration import config_digest, read
+from factory.contract.old_variables import INSTEAD
 from factory.contract.settings import SETTINGS, Direction, Setting
 from factory.model.config import (
     CEILINGS,
@@ -26,6 +27,7 @@ from factory.model.config import (
     RetryPolicy,
     Source,
 )
+from factory.model.names import NAMED_PREFIXES
 from factory.model.pack import Limits
 from factory.model.signing import SigningPolicy
 from factory.sandbox.backends import IsolationMode
@@ -356,3 +358,44 @@ def test_a_ceiling_of_disk_leaves_room_for_a_stage() -> None:
         )
         assert [finding.id for finding in findings] == ["CONFIG_INVALID"]
         assert "expected at least 1048576, found the number 4096" in findings[0].message
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, "x") for name in INSTEAD])
+def test_a_variable_of_an_earlier_version_is_named_with_what_takes_its_place(
+    name: str, value: str
+) -> None:
+    _, findings = read(None, None, {name: value}, {})
+    assert [finding.id for finding in findings] == ["VARIABLE_WITHOUT_EFFECT"]
+    assert INSTEAD[name] in findings[0].hint
+    assert name.startswith(NAMED_PREFIXES)  # else a start that is remembered would not say it
+
+
+def test_variables_without_effect_are_guessed_and_those_of_others_are_left_alone() -> None:
+    variables = {
+        "ORCH_COLLECT_REVEIW": "1",
+        "ORCH_ODD": "1",
+        "FACTORY_INTEGRATION__RECHECK_BUDGET": "3",
+        "FACTORY_ORGANISATION__ODD": "1",
+        "ORCH_ENABLE_PLUGINS": "0",
+        "ORCH_COLLECT_REVIEW": "1",
+        "ORCH_WORKSPACE": "self",
+        "MODE": "production",
+        "MAX_JOBS": "3",
+        "FACTORY_DEBUG": "1",
+    }
+    _, findings = read(None, None, variables, {})
+    assert [(finding.facts["variable"], finding.hint) for finding in findings] == [
+        ("FACTORY_INTEGRATION__RECHECK_BUDGET", "Did you mean FACTORY_RECHECK_BUDGET?"),
+        ("FACTORY_ORGANISATION__ODD", "Remove it; what is in force says: factory config"),
+        ("ORCH_COLLECT_REVEIW", "Did you mean ORCH_COLLECT_REVIEW?"),
+        ("ORCH_ODD", "Remove it; what is in force says: factory config"),
+    ]
+    assert not any(finding.blocks for finding in findings)
+
+
+def test_work_that_is_meant_for_another_repository_is_not_done_in_this_one() -> None:
+    _, findings = read(None, None, {"ORCH_WORKSPACE": "other", "MODE": "safe"}, {})
+    assert [(finding.id, finding.blocks) for finding in findings] == [
+        ("VARIABLE_WITHOUT_EFFECT", False),
+        ("VARIABLE_FOR_ANOTHER", True),
+    ]

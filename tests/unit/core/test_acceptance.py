@@ -206,8 +206,8 @@ def test_artifacts_that_are_missing_or_unsafe() -> None:
     assert (
         sentence(judge_artifacts(asked, ["out/x/a.js", "log"], ()))
         == "ARTIFACT_MISSING expected the required artifact out/*.js, found none @"
-        " taskpacks/T-1-x/task.yml:6:5 > Produce it in a step or a check, or remove it from"
-        " artifacts.required."
+        " taskpacks/T-1-x/task.yml:6:5 > Produce it in a step or a check; a pattern without a"
+        " leading / is below the pack's folder."
     )
     assert (
         sentence(judge_artifacts(asked, ["out/a.js", "log"], [("b\n", "is not a plain file")]))
