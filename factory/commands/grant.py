@@ -156,7 +156,8 @@ def _asked() -> _Asked:
 
 def _requests(catalogue: Catalogue, config: Config) -> tuple[GrantRequest, ...]:
     packs = (entry.pack for entry in catalogue.entries)
-    found = [each for pack in packs if pack is not None for each in requests_of(pack, config)]
+    every = (each for pack in packs if pack is not None for each in requests_of(pack, config))
+    found = dict.fromkeys(every)  # packs may name one environment
     return tuple(sorted(found, key=lambda each: (each.kind.value, each.thing, each.pack)))
 
 
@@ -169,7 +170,10 @@ def _question(rows: Sequence[GrantRequest]) -> list[str]:
     thing = "any public host" if first.thing == "*" else display(first.thing)
     lines = [f"{first.kind.value}  {thing}", f"  would let a pack {allows(first.kind, thing)}"]
     for row in rows:
-        lines.append(f"  {row.digest[:_FEWEST]}  asked by {row.pack}  {row.place or ''}".rstrip())
+        whose = row.pack.partition("@")[0]
+        lines.append(f"  {row.digest[:_FEWEST]}  asked by {whose}  {row.place or ''}".rstrip())
+        if row.command:
+            lines.append(f"                to run: {display(row.command)}")
     return lines
 
 
@@ -187,6 +191,7 @@ def _show(asked: _Asked) -> CommandResult:
             "thing": row.thing,
             "pack": row.pack,
             "place": str(row.place or ""),
+            "command": row.command,
             "allows": allows(row.kind, row.thing),
             "digest": row.digest,
             "granted": is_granted(row, asked.config.grants),

@@ -16,6 +16,8 @@ from dataclasses import dataclass, fields, replace
 from enum import Enum
 from typing import Any
 
+from factory.contract.environments import SECTION as ENVIRONMENTS
+from factory.contract.environments import read_environments
 from factory.contract.old_variables import judge_variables
 from factory.contract.settings import (
     BY_NAME,
@@ -33,6 +35,7 @@ from factory.model.config import (
     Config,
     Source,
 )
+from factory.model.environment import DeclaredEnvironment
 from factory.model.finding import Finding, Location
 from factory.model.names import GRANTS_VARIABLE
 from factory.model.pack import Limits
@@ -58,6 +61,7 @@ class Layer:
     values: Mapping[str, Any]
     places: Mapping[str, Location]
     findings: tuple[Finding, ...] = ()
+    environments: tuple[DeclaredEnvironment, ...] = ()
 
 
 def read(
@@ -100,6 +104,7 @@ class _Merged:
         self._values: dict[str, Any] = {}
         self._sources: dict[str, Source] = {}
         self._user: Mapping[str, Any] = {}
+        self._environments: dict[str, DeclaredEnvironment] = {}
 
     def add(self, layer: Layer) -> None:
         self.findings += layer.findings
@@ -108,6 +113,11 @@ class _Merged:
         accepted = self._values.get("accept_missing", frozenset())
         if "required" in layer.values:
             self._values["accept_missing"] = accepted - frozenset(layer.values["required"])
+        for each in layer.environments:
+            known = self._environments.get(each.name)
+            judged = layer.source is Source.JUDGED and known != each
+            own = layer.source is Source.USER
+            self._environments[each.name] = replace(each, own=own, judged=judged)
         for name, value in layer.values.items():
             foreign = layer.source in (Source.REPOSITORY, Source.JUDGED)
             weakened = self._weakened(name, value) if foreign else ""
@@ -184,6 +194,7 @@ class _Merged:
             required=REQUIRED_BY_DEFAULT | self._values.get("required", frozenset()),
             accepted_missing=self._values.get("accept_missing", frozenset()),
             ceilings=replace(CEILINGS, **given),
+            environments=tuple(self._environments[name] for name in sorted(self._environments)),
             sources=self._all_sources(),
             **{name: value for name, value in self._values.items() if name not in apart},
         )
@@ -254,12 +265,14 @@ def _file_layer(source: Source, content: bytes | None, file: str) -> Layer:
             pointer = setting.pointer if error.item is None else child(setting.pointer, error.item)
             location = Location(file, *document.place(pointer))
             findings.append(_invalid(f"{label_of(pointer)}: {error.clause}", error.hint, location))
+    environments, wrong = read_environments(document, file)
+    findings += wrong
     findings.sort(
         key=lambda finding: (
             (finding.location.line, finding.location.column) if finding.location else (0, 0)
         )
     )
-    return Layer(source, values, places, tuple(findings))
+    return Layer(source, values, places, tuple(findings), environments)
 
 
 def _written(document: StrictDocument) -> Iterator[tuple[Setting, Value]]:
@@ -281,8 +294,11 @@ def _strangers(document: StrictDocument, file: str) -> Iterator[Finding]:
             if section != 1 or isinstance(section, (bool, float)):
                 sentence = f"version: expected 1, found {found(section)}"
                 yield _at_value(document, pointer, file, sentence, "write 1")
+        elif name == ENVIRONMENTS:
+            continue
         elif name not in SECTIONS:
-            yield _at_key(document, pointer, file, *unknown_key(name, (*SECTIONS, "version")))
+            known_ones = (*SECTIONS, ENVIRONMENTS, "version")
+            yield _at_key(document, pointer, file, *unknown_key(name, known_ones))
         elif not isinstance(section, Mapping):
             yield _at_value(
                 document,

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 from factory.model import forms, names
+from factory.model.environment import NAME
 from factory.strict.document import (
     AfterValidator,
     BeforeValidator,
@@ -219,6 +220,19 @@ PackIds = Annotated[
 ]
 Tools = Annotated[
     tuple[Tool, ...], BeforeValidator(one_or_many, json_schema_input_type=Tool | tuple[Tool, ...])
+]
+
+_judge_environment = matching(
+    NAME, "is no name of an environment", "write one that factory.toml has, as in py"
+)
+EnvironmentName = Annotated[
+    str, AfterValidator(_judge_environment), WithJsonSchema(_text_schema(NAME))
+]
+EnvironmentNames = Annotated[
+    tuple[EnvironmentName, ...],
+    BeforeValidator(
+        one_or_many, json_schema_input_type=EnvironmentName | tuple[EnvironmentName, ...]
+    ),
 ]
 
 Host = Annotated[str, AfterValidator(_host), WithJsonSchema(_text_schema(rf"\*|{forms.HOST}"))]

@@ -24,14 +24,18 @@ from jsonschema import Draft202012Validator, ValidationError, validators
 from pydantic.json_schema import GenerateJsonSchema
 
 from factory.contract.acceptance import AcceptanceDocument
+from factory.contract.environments import KEYS as ENVIRONMENT_KEYS
+from factory.contract.environments import MEANING, SECTION
 from factory.contract.settings import SECTIONS, SETTINGS, Setting
 from factory.contract.task import TaskDocument
 from factory.model.config import Config
 from factory.model.denial import DENIALS
 from factory.model.determinism import DETERMINISM
 from factory.model.egress_record import EGRESS
+from factory.model.environment import NAME
 from factory.model.evidence import EVIDENCE
 from factory.model.finding import Finding, Location
+from factory.model.forms import anchored
 from factory.model.index import OVERVIEWS
 from factory.model.pins import PINS
 from factory.strict import document, field_types
@@ -88,8 +92,25 @@ def config_schema() -> dict[str, Any]:
         "type": "object",
         "additionalProperties": False,
         "description": "Configuration of a repository, or a user's own.",
-        "properties": {"version": version, **sections},
+        "properties": {"version": version, **sections, SECTION: _environments_schema()},
     }
+
+
+def _environments_schema() -> dict[str, Any]:
+    keys = {
+        each.key: {**each.form.schema, "description": each.meaning} for each in ENVIRONMENT_KEYS
+    }
+    table = {"type": "object", "additionalProperties": False, "properties": keys}
+    named = {anchored(NAME): {**table, "oneOf": [{"required": ["prepare", "outputs"]}, _HOST_KIND]}}
+    return {
+        "type": "object",
+        "description": MEANING,
+        "additionalProperties": False,
+        "patternProperties": named,
+    }
+
+
+_HOST_KIND = {"required": ["host"], "not": {"required": ["prepare"]}}
 
 
 def _setting_schema(setting: Setting) -> dict[str, Any]:

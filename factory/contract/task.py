@@ -21,6 +21,7 @@ from factory.contract.commands import Commands, commands_of
 from factory.contract.document_parts import (
     Count,
     Environment,
+    EnvironmentNames,
     Hosts,
     Information,
     Line,
@@ -374,6 +375,9 @@ class TaskDocument(Part):
         default_factory=dict, description="Names passed through, or fixed values."
     )
     tools: Tools = Field((), description="Commands whose identity decides a re-run.")
+    environment: EnvironmentNames = Field(
+        (), description="Environments of factory.toml that the pack sees."
+    )
     plugin: Plugin = Field("", description="package.module:Class.")
     workspace: Line = Field("", description="Another repository to work on.")
     docs: DocsSection = Field(
@@ -423,6 +427,7 @@ def task_meaning(asked: RuleInput) -> TaskPack:
         env_passed=tuple(sorted(name for name, value in task.env.items() if value is None)),
         env_fixed=tuple(sorted(fixed)),
         tools=tuple(dict.fromkeys(task.tools)),
+        environments=tuple(dict.fromkeys(task.environment)),
         plugin=task.plugin or task.execution.use_plugins,
         workspace=task.workspace,
         docs_required=task.docs.required,

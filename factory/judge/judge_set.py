@@ -63,6 +63,8 @@ _TESTS_BY: Mapping[str, tuple[str, ...]] = {
     "C and C++": ("**/*_test.c", "**/*_test.cc", "**/*_test.cpp", "**/test_*.c", "**/test_*.cpp"),
 }
 
+# Where dependencies are looked for: judge where a pack makes one, else an output of environments.
+DEPENDENCY_FOLDERS = ("**/.venv/", "**/node_modules/")
 # What is loaded without being named in a command, by who loads it.
 _CONFIGURATION_BY: Mapping[str, tuple[str, ...]] = {
     "interpreters": (
@@ -75,8 +77,7 @@ _CONFIGURATION_BY: Mapping[str, tuple[str, ...]] = {
         "**/*.pth",
         "**/*.pyc",
         "**/pyvenv.cfg",
-        "**/.venv/",
-        "**/node_modules/",
+        *DEPENDENCY_FOLDERS,
         "**/.pdbrc",
         "**/.python-version",
         "**/.node-version",
@@ -256,6 +257,12 @@ class JudgeSet:
         if self.configuration.matches(path) or (new and self._shadows(path)):
             return Role.CONFIGURATION
         return Role.TEST if self.tests.matches(path) else None
+
+    def is_shadow(self, folder: str) -> bool:
+        """Return whether a new file or folder at this path would come before a module of a runner
+        or of the standard library.
+        """
+        return self._shadows(folder) or self._shadows(f"{folder}/__init__.py")
 
     def _shadows(self, path: str) -> bool:
         first, *below = path.removeprefix("src/").split("/")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+from factory.model.environment import DeclaredEnvironment
 from factory.model.pack import Limits, Requirement
 from factory.model.signing import SigningPolicy
 from factory.sandbox.backends import AUTO, IsolationMode
@@ -56,11 +57,15 @@ class GrantKind(enum.Enum):
     VARIABLE = "variable"
     BOUND = "bound"
     JUDGE = "judge"
+    FOLDER = "folder"
+    ENVIRONMENT = "environment"
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """Record what the user lets one pack have; `pack` "" is any pack of the repository."""
+    """Record what the user lets one pack have; `pack` "" is any pack of the repository. A pack
+    that begins with `environment:` is an environment of it.
+    """
 
     kind: GrantKind
     thing: str
@@ -114,6 +119,7 @@ class Config:
     Git signs it.
     `judge_patterns` add files to the judge, `judge_require` is what every PASS must have shown;
     each of `judge_may_change` is a list of patterns that bounds what contracts may let change.
+    `environments` are declared by name, in order of names.
     """
 
     packs_folder: str = "taskpacks"
@@ -151,5 +157,10 @@ class Config:
     judge_may_change: tuple[tuple[str, ...], ...] = ()
     judge_retry: RetryPolicy = RetryPolicy.ALLOW
     judge_contracts: ContractPolicy = ContractPolicy.OPEN
+    environments: tuple[DeclaredEnvironment, ...] = ()
     grants: tuple[Grant, ...] = ()
     sources: tuple[tuple[str, Source], ...] = ()
+
+    def environment(self, name: str) -> DeclaredEnvironment | None:
+        """Return the environment with this name; None if none is declared."""
+        return next((each for each in self.environments if each.name == name), None)

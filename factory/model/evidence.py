@@ -186,7 +186,7 @@ class Manifest(Document):
 class GrantRecord(Document):
     """Record what the user granted; `pack` empty: to any pack of the repository."""
 
-    kind: Literal["host", "any-host", "variable", "bound", "judge"]
+    kind: Literal["host", "any-host", "variable", "bound", "judge", "folder", "environment"]
     thing: str
     pack: str
 

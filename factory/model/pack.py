@@ -166,6 +166,7 @@ class TaskPack:
     env_passed: tuple[str, ...] = ()
     env_fixed: tuple[tuple[str, str], ...] = ()
     tools: tuple[str, ...] = ()
+    environments: tuple[str, ...] = ()
     plugin: str = ""
     workspace: str = ""
     docs_required: tuple[str, ...] = ()

@@ -14,7 +14,7 @@ from typing import get_args
 from factory.contract.catalogue import Catalogue, PackEntry, folder_tree
 from factory.contract.policy import policy_of
 from factory.git.narrowing import narrow, overlay_folder, visible_part
-from factory.judge.judge_set import PATTERNS, SHADOWED, TESTS
+from factory.judge.judge_set import PATTERNS, SHADOWED, TESTS, JudgePatterns
 from factory.judge.path_guard import protected_patterns
 from factory.model.action import (
     ToolRecord,
@@ -31,6 +31,7 @@ from factory.model.findings.entry import Facts
 from factory.model.judged import JudgeLock, PlannedJudge
 from factory.model.pack import Requirement, TaskPack
 from factory.model.tree import Tree
+from factory.plan.environment_rules import judge_environments
 from factory.plan.order import all_needs, canonical_order
 from factory.plan.plan import Plan, PlannedPack, commands_of, planned_pack
 from factory.plan.site import Site
@@ -181,6 +182,16 @@ class Planner:
     def missing_tools(self, pack: TaskPack) -> tuple[str, ...]:
         """Return the declared tools that this host does not have."""
         return tuple(name for name in pack.tools if self._identify(name) is None)
+
+    def judge_environments(self, pack: TaskPack) -> tuple[Finding, ...]:
+        """Return findings over the environments that a pack names."""
+        if not pack.environments:
+            return ()
+        judge = self.judge
+        lists = JudgePatterns(judge.patterns, judge.tests, judge.shadowed, pack.judge.patterns)
+        return judge_environments(
+            pack, self._site.config, self.base, self.protected, lists.compiled
+        )
 
     def passed_secrets(self, pack: TaskPack) -> tuple[Finding, ...]:
         """Return findings for variables that a pack passes through and whose value contains a

@@ -104,6 +104,7 @@ def judge_packs(
     for entry in catalogue.entries:
         if entry.usable and entry.pack is not None:
             found += judge_pack(entry.pack, planner.missing_tools(entry.pack))
+            found += planner.judge_environments(entry.pack)
             found += planner.passed_secrets(entry.pack)
             found += judge_grants(entry.pack, config)
             found += judge_contract(entry.pack, config)

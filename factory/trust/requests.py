@@ -15,13 +15,14 @@ True
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 from factory.egress.rules import uncovered
 from factory.model.config import Config, Grant, GrantKind
+from factory.model.environment import ASKER, DeclaredEnvironment
 from factory.model.finding import Finding, Location
 from factory.model.findings.entry import Facts
-from factory.model.pack import Limits, TaskPack
+from factory.model.pack import Limits, Network, TaskPack
 from factory.strict import canonical
 from factory.trust.policy_contract import new_permits
 
@@ -40,12 +41,15 @@ _UNITS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class GrantRequest:
-    """Describe one thing that a pack asks for; `place` is where it does."""
+    """Describe one thing that a pack asks for; `place` is where it does. Where `pack` is an
+    environment, `command` is what would be run with it.
+    """
 
     kind: GrantKind
     thing: str
     pack: str
     place: Location | None = None
+    command: str = ""
 
     @property
     def digest(self) -> str:
@@ -60,18 +64,17 @@ def digest_of(kind: GrantKind, thing: str, pack: str) -> str:
 
 def requests_of(pack: TaskPack, config: Config) -> tuple[GrantRequest, ...]:
     """Return what a pack asks for beyond the user's own configuration, granted or not."""
-    network = pack.constraints.network
     found = [
         GrantRequest(GrantKind.VARIABLE, name, pack.id, pack.place("/env"))
         for name in pack.env_passed
     ]
     place = pack.place("/constraints/allow_network")
-    if network.any_host:
-        if uncovered((ANY_HOST,), config.network_hosts) or not config.network_allow_any:
-            found.append(GrantRequest(GrantKind.ANY_HOST, ANY_HOST, pack.id, place))
-    else:
-        beyond = uncovered(network.hosts, config.network_hosts)
-        found += [GrantRequest(GrantKind.HOST, host, pack.id, place) for host in beyond]
+    for kind, thing in _of_network(pack.constraints.network, config):
+        found.append(GrantRequest(kind, thing, pack.id, place))
+    for name in pack.environments:
+        declared = config.environment(name)
+        if declared is not None:
+            found += requests_of_environment(declared, config)
     for limit in fields(Limits):
         asked = getattr(pack.limits, limit.name)
         if asked > getattr(config.ceilings, limit.name):
@@ -85,11 +88,48 @@ def requests_of(pack: TaskPack, config: Config) -> tuple[GrantRequest, ...]:
     return tuple(found)
 
 
-def granted_by_policy(packs: Iterable[TaskPack], config: Config) -> tuple[Grant, ...]:
-    """Return grants for what the packs of policy_ref ask for: hosts and bounds, never variables or
-    any host.
+def requests_of_environment(
+    environment: DeclaredEnvironment, config: Config
+) -> tuple[GrantRequest, ...]:
+    """Return what an environment asks for, granted or not: nothing where it is the user's own. Who
+    asks is it with its commands, not the content of its inputs: a new lock file does not ask again.
     """
-    asked = (request for pack in packs for request in requests_of(pack, config))
+    if environment.own:
+        return ()
+    commands = "; ".join(environment.prepare)
+    asker = f"{ASKER}{environment.name}"
+    if environment.prepare:
+        asker += f"@{canonical.digest(list(environment.prepare))[:16]}"
+    found = [
+        (kind, thing, environment.place("allow_network"))
+        for kind, thing in _of_network(environment.network, config)
+    ]
+    if environment.host:
+        found.append((GrantKind.FOLDER, environment.host, environment.place("host")))
+    for folder in environment.also:
+        found.append((GrantKind.FOLDER, folder, environment.place("also")))
+    if environment.judged:
+        whole = canonical.digest(str(environment))[:16]
+        found.append((GrantKind.ENVIRONMENT, whole, environment.place()))
+    return tuple(GrantRequest(kind, thing, asker, at, commands) for kind, thing, at in found)
+
+
+def _of_network(network: Network, config: Config) -> list[tuple[GrantKind, str]]:
+    """Return what of a network the user's configuration does not cover."""
+    if not network.any_host:
+        beyond = uncovered(network.hosts, config.network_hosts)
+        return [(GrantKind.HOST, host) for host in beyond]
+    if uncovered((ANY_HOST,), config.network_hosts) or not config.network_allow_any:
+        return [(GrantKind.ANY_HOST, ANY_HOST)]
+    return []
+
+
+def granted_by_policy(packs: Iterable[TaskPack], config: Config) -> tuple[Grant, ...]:
+    """Return grants for what the packs of policy_ref ask for, and their environments there: hosts
+    and bounds, never variables, folders or any host.
+    """
+    theirs = replace(config, environments=tuple(e for e in config.environments if not e.judged))
+    asked = (request for pack in packs for request in requests_of(pack, theirs))
     kinds = (GrantKind.HOST, GrantKind.BOUND)
     return tuple(Grant(one.kind, one.thing, one.pack) for one in asked if one.kind in kinds)
 
@@ -167,6 +207,10 @@ def allows(kind: GrantKind, thing: str) -> str:
         case GrantKind.BOUND:
             name, _, value = thing.partition("=")
             return f"use up to {value} {_UNITS.get(name, name)}"
+        case GrantKind.FOLDER:
+            return f"read all of your folder {thing} but known credential files, and print it"
+        case GrantKind.ENVIRONMENT:
+            return "have what packs see prepared by commands that policy_ref does not have"
         case GrantKind.JUDGE:
             key, _, value = thing.partition("=")
             verb = "change these files of its own judge" if key == "may_change" else "retire tests"

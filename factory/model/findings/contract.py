@@ -280,6 +280,10 @@ CONTRACT: Mapping[str, CatalogueEntry] = {
             "bound": "it asks for {thing}, over the ceiling, which you have not granted",
             "judge": "it asks to have {thing}, which its version at policy_ref lacks and you have"
             " not granted",
+            "folder": "its environment asks to show your folder {thing}, which you have not"
+            " granted",
+            "environment": "its environment ({thing}) is not that of policy_ref, and you have not"
+            " granted it",
         },
         hint="It could {allows}. See and answer it with: factory grant",
         remedy="no change of the contract is needed: grant it with: factory grant {digest}; or"
@@ -308,6 +312,18 @@ CONTRACT: Mapping[str, CatalogueEntry] = {
                 "case": "judge",
                 "thing": "may_change=tests/",
                 "allows": "change these files of its own judge: tests/",
+                "digest": "0" * 64,
+            },
+            {
+                "case": "folder",
+                "thing": "~/.cargo",
+                "allows": "read all of your folder ~/.cargo but known credential files",
+                "digest": "0" * 64,
+            },
+            {
+                "case": "environment",
+                "thing": "0" * 16,
+                "allows": "prepare what packs see by commands that policy_ref does not have",
                 "digest": "0" * 64,
             },
         ),

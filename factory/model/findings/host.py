@@ -35,6 +35,64 @@ HOST: Mapping[str, CatalogueEntry] = {
             {"case": "doit"},
         ),
     ),
+    "ENVIRONMENT_UNKNOWN": error(
+        "a pack names an environment that factory.toml does not declare",
+        sentence={
+            "meant": 'it names the environment "{name}"; factory.toml declares none of that name',
+            "unknown": 'it names the environment "{name}"; factory.toml declares none of that name',
+        },
+        hint={
+            "meant": 'Did you mean "{meant}"?',
+            "unknown": "Declare it under [environments.{name}] in factory.toml.",
+        },
+        remedy={
+            "meant": "allow it with: environment: [{meant}]",
+            "unknown": "allow it with: a table [environments.{name}] in factory.toml",
+        },
+        examples=(
+            {"case": "meant", "name": "pyt", "meant": "py"},
+            {"case": "unknown", "name": "rust"},
+        ),
+    ),
+    "ENVIRONMENT_NOT_PREPARED": error(
+        "an environment that a pack names could not be prepared",
+        sentence='its environment "{name}" is not prepared: {why}',
+        hint="See: factory environment show {name}",
+        remedy="no change of the contract is needed: mend [environments.{name}] in factory.toml, or"
+        " its inputs",
+        examples=({"name": "py", "why": "command 2 ended with 1"},),
+    ),
+    "ENVIRONMENT_OVERLAPS": error(
+        "an output of an environment is not a place of its own",
+        sentence={
+            "base": 'the output {output} of the environment "{name}" covers or lies in {path},'
+            " which the base has",
+            "packs": 'the output {output} of the environment "{name}" reaches into the folder of'
+            " the packs, {path}",
+            "protected": 'the output {output} of the environment "{name}" is {path},'
+            " a protected path",
+            "judge": 'the output {output} of the environment "{name}" is {path}, a name that'
+            " belongs to the judge",
+            "output": 'the output {output} of the environment "{name}" and {path} of "{other}"'
+            " cover one another",
+        },
+        hint="Name an output that nothing else has, such as .venv/ or node_modules/.",
+        remedy="no change of the contract is needed: name another output under"
+        " [environments.{name}] in factory.toml",
+        examples=(
+            {"case": "base", "name": "py", "output": "lib/", "path": "lib/a.py"},
+            {"case": "packs", "name": "py", "output": "taskpacks/x/", "path": "taskpacks"},
+            {"case": "protected", "name": "py", "output": ".env/", "path": ".env"},
+            {"case": "judge", "name": "py", "output": "tests/", "path": "tests"},
+            {
+                "case": "output",
+                "name": "b",
+                "output": ".venv/",
+                "path": ".venv/lib/",
+                "other": "a",
+            },
+        ),
+    ),
     "GIT_TOO_OLD": error(
         "Git is missing or older than what the orchestrator needs",
         sentence={

@@ -27,8 +27,9 @@ from factory.model.config import (
     RetryPolicy,
     Source,
 )
+from factory.model.environment import DeclaredEnvironment
 from factory.model.names import NAMED_PREFIXES
-from factory.model.pack import Limits
+from factory.model.pack import Limits, Network
 from factory.model.signing import SigningPolicy
 from factory.sandbox.backends import IsolationMode
 from factory.sandbox.properties import Property
@@ -83,6 +84,22 @@ def test_every_value_is_read() -> None:
         judge_may_change=(("tests/",),),
         judge_retry=RetryPolicy.BLOCK,
         judge_contracts=ContractPolicy.PINNED,
+        environments=(
+            DeclaredEnvironment(
+                "py",
+                prepare=(
+                    "python -m venv .venv",
+                    ".venv/bin/pip install --require-hashes -r requirements.txt",
+                ),
+                inputs=("requirements.txt",),
+                outputs=(".venv/",),
+                network=Network(hosts=("files.example.org", "index.example.org")),
+                inputs_from=("submodules", "lfs"),
+            ),
+            DeclaredEnvironment(
+                "rust", host="~/.cargo", also=("~/.rustup", "/opt/rust"), path=(".cargo/bin",)
+            ),
+        ),
         sources=config.sources,
     )
     assert config == expected
@@ -322,6 +339,7 @@ def test_the_digest_of_a_configuration_is_that_of_the_values_in_force() -> None:
         replace(known, result_author="Ada <ada@example.org>"),
         replace(known, result_sign_off=True),
         replace(known, result_sign=True),
+        replace(known, environments=(DeclaredEnvironment("py"),)),
     )
     assert len(other) == len(fields(Config)) - 2  # every member but the two that change no result
     assert len({config_digest(each) for each in (known, *other)}) == len(other) + 1

@@ -1,0 +1,96 @@
+"""Judge the environments that a pack names: that they are declared, and what their outputs cover.
+
+An output is shown over the pack's view, and what lies below it is no change. So it must be a place
+that nothing else has: not of the base, of a pack, of the protected list, of the judge, nor of
+another output. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from factory.git.narrowing import Visible, narrow
+from factory.judge.judge_set import DEPENDENCY_FOLDERS, JudgeSet
+from factory.judge.path_guard import is_protected
+from factory.judge.scope import Patterns, compile_patterns
+from factory.model.config import Config
+from factory.model.environment import DeclaredEnvironment
+from factory.model.finding import Finding
+from factory.model.findings.entry import Facts
+from factory.model.pack import TaskPack
+from factory.model.tree import Leaf, Tree
+from factory.model.wording import nearest
+
+_TYPO_CUTOFF = 0.5  # difflib's ratio; names are short
+
+
+def judge_environments(
+    pack: TaskPack, config: Config, base: Tree, protected: Patterns, judge: JudgeSet
+) -> tuple[Finding, ...]:
+    """Return ENVIRONMENT_UNKNOWN for names that are not declared, ENVIRONMENT_OVERLAPS for outputs
+    that are not a place of their own.
+    """
+    found: list[Finding] = []
+    declared: list[DeclaredEnvironment] = []
+    for name in pack.environments:
+        known = config.environment(name)
+        if known is not None:
+            declared.append(known)
+            continue
+        meant = nearest(name, [each.name for each in config.environments], _TYPO_CUTOFF)
+        facts: Facts = {"case": "unknown", "name": name}
+        if meant:
+            facts = {"case": "meant", "name": name, "meant": meant}
+        place = pack.place("/environment")
+        found.append(Finding("ENVIRONMENT_UNKNOWN", facts, pack=pack.id, location=place))
+    before: list[tuple[str, str]] = []
+    for environment in declared:
+        for output in environment.outputs:
+            covers = next(
+                _overlaps(output, base, config.packs_folder, protected, judge, before), None
+            )
+            if covers is not None:
+                facts = {"name": environment.name, "output": output, **covers}
+                where = environment.place("outputs")
+                found.append(Finding("ENVIRONMENT_OVERLAPS", facts, pack=pack.id, location=where))
+            before.append((environment.name, output))
+        facts = {"name": environment.name, "why": "this version prepares none"}
+        where = environment.place()
+        found.append(Finding("ENVIRONMENT_NOT_PREPARED", facts, pack=pack.id, location=where))
+    return tuple(found)
+
+
+def _overlaps(
+    output: str,
+    base: Tree,
+    packs_folder: str,
+    protected: Patterns,
+    judge: JudgeSet,
+    before: list[tuple[str, str]],
+) -> Iterator[Facts]:
+    """Yield what an output covers or lies in, best known first."""
+    patterns, own = compile_patterns((output,)), output.rstrip("/")
+    if patterns.may_match_below(packs_folder) or _below(own, packs_folder):
+        yield {"case": "packs", "path": packs_folder}
+    inside = next(narrow(base, Visible(patterns, "", frozenset())).leaves(), None)
+    if inside is not None:
+        yield {"case": "base", "path": inside[0]}
+    parts = own.split("/")
+    for depth in range(1, len(parts) + 1):
+        above = "/".join(parts[:depth])
+        if isinstance(base.get(above), Leaf):
+            yield {"case": "base", "path": above}
+    if is_protected(own, protected) or protected.matches_all_below(own):
+        yield {"case": "protected", "path": own}
+    named = (*judge.tests.sources, *judge.configuration.sources)
+    of_judge = compile_patterns(tuple(one for one in named if one not in DEPENDENCY_FOLDERS))
+    if of_judge.matches(own) or of_judge.matches_all_below(own) or judge.is_shadow(own):
+        yield {"case": "judge", "path": own}
+    for name, other in before:
+        first = other.rstrip("/")
+        if first == own or patterns.may_match_below(first) or _below(own, first):
+            yield {"case": "output", "path": other, "other": name}
+
+
+def _below(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(f"{folder}/")
