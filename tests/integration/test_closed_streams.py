@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable, Iterable
+from functools import cache
+from itertools import product
 from pathlib import Path
 
 import pytest
 
 from factory.commands.command_table import COMMANDS
+from tests.sample import sample
 from tests.warm import BIN
-from tests.world import World, environment
+from tests.world import Ended, World, environment
 
 pytestmark = pytest.mark.linux
 
@@ -25,6 +29,20 @@ WORDS = {
     "determinism": ["determinism", "--help"],
 }
 CLOSED = ["<&-", ">&-", "2>&-", "<&- >&-", ">&- 2>&-", ALL]
+FACTORY = [sys.executable, "-P", "-m", "factory"]
+# What writes to standard output is tried with each stream closed, and what writes to the other one;
+# the rest with all of them.
+EACH = [("plan", "--json"), ("nothing",)]
+REST: list[tuple[str, ...]] = [("--version",), ("--help",), ()]
+PAIRS = sample(
+    [*product(EACH, CLOSED), *product(REST, [ALL])],
+    product(REST, CLOSED[:-1]),
+)
+
+
+def as_typed(words: str | tuple[str, ...]) -> str:
+    """Return one line."""
+    return words if isinstance(words, str) else " ".join(words)
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +54,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     return made
 
 
-def started(words: list[str], closed: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+def started(words: Iterable[str], closed: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     line = f'exec "$@" {closed}'
     return subprocess.run(
         ["/bin/sh", "-c", line, "sh", *words],
@@ -50,26 +68,32 @@ def started(words: list[str], closed: str, cwd: Path) -> subprocess.CompletedPro
 
 @pytest.mark.parametrize("name", [command.name for command in COMMANDS])
 def test_a_command_ends_alike_without_any_stream(world: World, name: str) -> None:
-    words = [sys.executable, "-P", "-m", "factory", *WORDS.get(name, [name])]
-    due = started(words, "", world.root)
-    ended = started(words, ALL, world.root)
-    assert ended.returncode == due.returncode, due.stderr
-    assert due.returncode != 1
-    assert "Traceback" not in due.stderr
+    words = WORDS.get(name, [name])
+    due = world.factory(*words)
+    ended = started([*FACTORY, *words], ALL, world.root)
+    assert ended.returncode == due.rc, due.err
+    assert due.rc != 1
+    assert "Traceback" not in due.err
 
 
-@pytest.mark.parametrize("closed", CLOSED)
-@pytest.mark.parametrize("words", [["--version"], ["--help"], [], ["plan", "--json"], ["nothing"]])
-def test_each_stream_may_be_closed(world: World, words: list[str], closed: str) -> None:
-    argv = [sys.executable, "-P", "-m", "factory", *words]
-    due = started(argv, "", world.root)
-    ended = started(argv, closed, world.root)
-    assert ended.returncode == due.returncode
-    assert ended.stdout == ("" if ">&-" in closed.replace("2>&-", "") else due.stdout)
-    assert ended.stderr == ("" if "2>&-" in closed else due.stderr)
+@pytest.fixture(scope="module")
+def with_all_open(world: World) -> Callable[..., Ended]:
+    """Return how `factory` with these words ends where every stream is open."""
+    return cache(world.factory)
 
 
-@pytest.mark.parametrize("closed", CLOSED)
+@pytest.mark.parametrize(("words", "closed"), PAIRS, ids=as_typed)
+def test_each_stream_may_be_closed(
+    world: World, with_all_open: Callable[..., Ended], words: tuple[str, ...], closed: str
+) -> None:
+    due = with_all_open(*words)
+    ended = started([*FACTORY, *words], closed, world.root)
+    assert ended.returncode == due.rc
+    assert ended.stdout == ("" if ">&-" in closed.replace("2>&-", "") else due.out)
+    assert ended.stderr == ("" if "2>&-" in closed else due.err)
+
+
+@pytest.mark.parametrize("closed", sample(CLOSED[2:4] + CLOSED[5:], CLOSED[:2] + CLOSED[4:5]))
 def test_a_run_without_streams_writes_its_evidence_where_it_belongs(
     tmp_path: Path, closed: str
 ) -> None:

@@ -18,6 +18,7 @@ import pytest
 from factory.model.finding import Finding
 from factory.model.findings.catalogue import CATALOGUE, TABLES
 from factory.model.findings.entry import CatalogueEntry, Fact, Facts, rendered
+from tests.parsed import nodes
 
 ROOT = Path(__file__).parents[2]
 # These name ids without provoking them.
@@ -90,15 +91,15 @@ def calls() -> Iterator[Call]:
     """
     for path in sorted((ROOT / "factory").rglob("*.py")):
         name = path.relative_to(ROOT).as_posix()
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+        within = nodes(path.read_text(encoding="utf-8"))
         written = [
             (node.lineno, target.id, node.value)
-            for node in ast.walk(tree)
+            for node in within
             if isinstance(node, (ast.Assign, ast.AnnAssign)) and isinstance(node.value, ast.Dict)
             for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
             if isinstance(target, ast.Name)
         ]
-        for node in ast.walk(tree):
+        for node in within:
             if (
                 isinstance(node, ast.Call)
                 and isinstance(node.func, ast.Name)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from factory.model import layout
+from tests.parsed import nodes, parsed
 
 PACKAGE = Path(__file__).resolve().parents[2] / "factory"
 LAYOUT = PACKAGE / "model" / "layout.py"
@@ -66,11 +67,11 @@ def named(node: ast.AST) -> str:
 
 def found_in(source: str) -> list[str]:
     """`line: text` of each path of ours that a source spells out."""
-    tree = ast.parse(source)
+    tree = parsed(source)
     found = [
         f"{line}: {text}" for line, text in texts(tree) if NAMES.search(text) and not prose(text)
     ]
-    for node in ast.walk(tree):
+    for node in nodes(source):
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div) and named(node.right):
             found.append(f"{node.lineno}: / {named(node.right)}")
         if isinstance(node, ast.Call) and getattr(node.func, "attr", "") in STORE_METHODS:

@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 
 from tests.conftest import WHOLLY_LINUX
+from tests.parsed import parsed
 
 ROOT = Path(__file__).parents[2]
 POSIX_ONLY = frozenset({"fcntl", "grp", "pty", "pwd", "resource", "syslog", "termios", "tty"})
@@ -21,7 +22,7 @@ POSIX_ONLY = frozenset({"fcntl", "grp", "pty", "pwd", "resource", "syslog", "ter
 @cache
 def imported(path: Path) -> frozenset[str]:
     """Names of modules that a module imports at its top, with what may be modules below them."""
-    return frozenset(name for node in ast.parse(path.read_bytes()).body for name in _names(node))
+    return frozenset(name for node in parsed(path.read_bytes()).body for name in _names(node))
 
 
 def _names(node: ast.stmt) -> Iterator[str]:

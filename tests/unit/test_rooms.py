@@ -18,6 +18,8 @@ from pathlib import Path
 import grimp
 import pytest
 
+from tests.parsed import nodes, parsed
+
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "factory"
 # Decisions: modules without I/O, clock and environment. A trailing / means the whole room.
@@ -97,7 +99,7 @@ def name_of(path: Path) -> str:
 
 def impurities(text: str) -> Iterator[str]:
     """One sentence for each impure thing in the text of a module."""
-    for node in ast.walk(ast.parse(text)):
+    for node in nodes(text):
         if isinstance(node, ast.Import | ast.ImportFrom):
             yield from (f"line {node.lineno} imports {name}" for name in impure_imports(node))
         elif isinstance(node, ast.Attribute) and is_impure_attribute(node):
@@ -254,7 +256,7 @@ def test_planted_import_of_a_higher_room_is_found(tmp_path: Path, module: str, l
 def strangers(text: str) -> set[str]:
     """Packages that a module imports and that are neither the standard library's nor ours."""
     names = set()
-    for node in ast.walk(ast.parse(text)):
+    for node in nodes(text):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -296,7 +298,7 @@ def test_modules_are_of_readable_size() -> None:
         text = path.read_text("utf-8")
         lines = text.count("\n")
         assert lines <= MODULE_LINES, f"{name_of(path)} has {lines} lines: split it by its subjects"
-        for node in ast.walk(ast.parse(text)):
+        for node in nodes(text):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 length = (node.end_lineno or node.lineno) - node.lineno + 1
                 assert length <= FUNCTION_LINES, (
@@ -308,7 +310,7 @@ def test_modules_open_with_their_rule() -> None:
     found = [
         name_of(path)
         for path in sources()
-        if not ast.get_docstring(ast.parse(path.read_text("utf-8")))
+        if not ast.get_docstring(parsed(path.read_text("utf-8")))
     ]
     assert found == [], "say the module's rule and what it does not know"
 
@@ -336,7 +338,7 @@ def modules_of(room: str) -> list[Path]:
 
 def without_verb(text: str) -> Iterator[str]:
     """Yield the functions and classes whose docstring begins with a question word or an article."""
-    for node in ast.walk(ast.parse(text)):
+    for node in nodes(text):
         if isinstance(
             node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
         ) and NO_VERB.match(ast.get_docstring(node) or ""):
@@ -369,7 +371,7 @@ def test_names_say_what_a_thing_is() -> None:
 
 
 def empty_names(text: str) -> Iterator[str]:
-    for node in ast.walk(ast.parse(text)):
+    for node in nodes(text):
         if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             name = node.name
             if name not in GIVEN_NAMES and EMPTY_WORDS & words_of(name):
@@ -399,7 +401,7 @@ def test_private_names_stay_in_their_module() -> None:
     found = [
         f"{name_of(path)}: {alias.name}"
         for path in sources()
-        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        for node in nodes(path.read_text("utf-8"))
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("factory")
         for alias in node.names
         if alias.name.startswith("_") and not alias.name.startswith("__")

@@ -19,6 +19,7 @@ import pytest
 
 from factory.model.findings.catalogue import CATALOGUE
 from factory.model.findings.entry import CatalogueEntry, Text
+from tests.parsed import nodes
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "factory"
@@ -70,7 +71,7 @@ def said_in(source: str) -> Iterator[tuple[int, str]]:
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type == tokenize.COMMENT:
             yield token.start[0], token.string
-    for node in ast.walk(ast.parse(source)):
+    for node in nodes(source):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             name = getattr(node, "name", "")
             yield getattr(node, "lineno", 1), re.sub(r"(?<=[a-z])(?=[A-Z])|_", " ", name)
@@ -136,7 +137,7 @@ def test_a_docstring_begins_with_a_verb() -> None:
     found = [
         f"{path.relative_to(PACKAGE)}:{getattr(node, 'lineno', 1)}"
         for path in sorted(PACKAGE.rglob("*.py"))
-        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        for node in nodes(path.read_text("utf-8"))
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
         and no_verb.match(ast.get_docstring(node) or "")
     ]
@@ -147,7 +148,7 @@ def defined_in(package: Path) -> dict[str, list[str]]:
     """Return for each class name the modules that define it, as paths below the package."""
     found: dict[str, list[str]] = defaultdict(list)
     for path in sorted(package.rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        for node in nodes(path.read_text("utf-8")):
             if isinstance(node, ast.ClassDef):
                 found[node.name].append(path.relative_to(package).as_posix())
     return found

@@ -9,6 +9,8 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
+from tests.parsed import nodes
+
 ROOT = Path(__file__).parents[2]
 
 GATE = "a gate: what carries a credential is refused, cut, or held back here"
@@ -86,7 +88,7 @@ _FLAGS = frozenset("O_WRONLY O_RDWR O_CREAT O_APPEND".split())
 
 def writes(text: str) -> bool:
     """Whether a module writes to a file, a stream or a descriptor."""
-    for node in ast.walk(ast.parse(text)):
+    for node in nodes(text):
         if isinstance(node, ast.Attribute) and node.attr in _FLAGS:
             return True
         if not isinstance(node, ast.Call):
@@ -116,7 +118,7 @@ def _mode_writes(call: ast.Call) -> bool:
 
 def writes_only_through_the_store(path: Path) -> bool:
     """Whether each write of a module is a method of the store or the ledger, which are gates."""
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    for node in nodes(path.read_text("utf-8")):
         if isinstance(node, ast.Attribute) and node.attr in _FLAGS:
             return False
         if not isinstance(node, ast.Call):
@@ -167,7 +169,7 @@ _STARTS = frozenset("run Popen call check_output check_call system popen posix_s
 
 def starts(text: str) -> bool:
     """Whether a module starts a program."""
-    for node in ast.walk(ast.parse(text)):
+    for node in nodes(text):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
             if node.value.id == "subprocess" and node.attr in _STARTS:
                 return True

@@ -28,6 +28,7 @@ from factory.model.inert import (
     no_command,
 )
 from tests.hostile_text import ANY_TEXT, HOSTILE
+from tests.parsed import nodes
 
 PACKAGE = Path(__file__).resolve().parents[3] / "factory"
 PARSER = MarkdownIt("gfm-like", {"linkify": False})
@@ -126,7 +127,7 @@ def test_templates_are_literals_and_marks_are_for_what_is_ours() -> None:
     """Who writes `markdown(f"…")` lets a pack write Markdown."""
     checked = 0
     for path in sorted(PACKAGE.rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        for node in nodes(path.read_text("utf-8")):
             if (
                 isinstance(node, ast.Call)
                 and isinstance(node.func, ast.Name)

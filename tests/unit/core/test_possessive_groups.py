@@ -16,6 +16,7 @@ import pytest
 
 from factory.redact import reading_through
 from factory.redact.credential_forms import FORMS
+from tests.parsed import nodes
 
 ROOT = Path(__file__).resolve().parents[3]
 _parser: Any = re._parser
@@ -89,7 +90,7 @@ def test_no_other_module_has_such_a_group() -> None:
     mark = re.compile(r"(?<!\(\?!)\)(?:[*+?]|\{[0-9]*,?[0-9]*\})\+")
     found = []
     for file in sorted((ROOT / "factory").rglob("*.py")):
-        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        for node in nodes(file.read_text("utf-8")):
             if isinstance(node, ast.Constant) and isinstance(node.value, str | bytes):
                 text = node.value if isinstance(node.value, str) else node.value.decode("latin-1")
                 if mark.search(text):

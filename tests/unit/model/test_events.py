@@ -12,6 +12,7 @@ import pytest
 from factory.model import event, events
 from factory.model.event import LineMapping
 from factory.model.events import EVENTS
+from tests.parsed import nodes
 
 PACKAGE = Path(__file__).resolve().parents[3] / "factory"
 TABLE = PACKAGE / "model" / "events.py"
@@ -20,14 +21,14 @@ APART = {PACKAGE / "verify", PACKAGE / "templates", PACKAGE / "model" / "finding
 FORM = PACKAGE / "model" / "event.py"
 
 
-def trees() -> Iterator[tuple[Path, ast.Module]]:
+def trees() -> Iterator[tuple[Path, tuple[ast.AST, ...]]]:
     for file in sorted(PACKAGE.rglob("*.py")):
         if not APART & {*file.parents}:
-            yield file, ast.parse(file.read_text("utf-8"))
+            yield file, nodes(file.read_text("utf-8"))
 
 
-def names_called(tree: ast.Module) -> set[str]:
-    calls = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
+def names_called(tree: tuple[ast.AST, ...]) -> set[str]:
+    calls = [node.func for node in tree if isinstance(node, ast.Call)]
     return {call.id for call in calls if isinstance(call, ast.Name)}
 
 
@@ -36,7 +37,7 @@ def test_each_type_of_event_has_a_writer() -> None:
         node.id
         for file, tree in trees()
         if file != TABLE
-        for node in ast.walk(tree)
+        for node in tree
         if isinstance(node, ast.Name)
     }
     assert {kind.__name__ for kind in EVENTS.values()} - used == set()
@@ -47,7 +48,7 @@ def test_nobody_spells_an_event_out_beside_the_table() -> None:
         (str(file.relative_to(PACKAGE)), node.value)
         for file, tree in trees()
         if file not in (TABLE, FORM)
-        for node in ast.walk(tree)
+        for node in tree
         if isinstance(node, ast.Constant) and node.value in EVENTS
     }
     assert spelled == set(), "use the event_type of the class in factory/model/events.py"
