@@ -24,7 +24,7 @@ PHASES = (
     Subcommand("launch", "run", "run task packs in their sandboxes"),
     Subcommand("bundle-validate", "run", "re-derive bundles and compare them with their contracts"),
     Subcommand("integrate", "run", "merge validated bundles and check the merged tree"),
-    Subcommand("summary", "run", "settle the verdict and say where the evidence is"),
+    Subcommand("summary", "report", "print the verdict of the last run and where its evidence is"),
 )
 """The phases of `engine.phases` as commands, in their order; a test compares the two."""
 

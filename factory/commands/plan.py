@@ -4,7 +4,10 @@ run.
 
 from __future__ import annotations
 
+import tempfile
 from argparse import Namespace
+from collections.abc import Mapping
+from pathlib import Path
 
 from factory.commands.options import Parser, add_refs, flags_of, here
 from factory.engine import wiring
@@ -57,6 +60,51 @@ def run(command: str, given: Namespace) -> CommandResult:
         findings,
         details={"plan": {**head, "digest": frozen.digest, "packs": rows}},
     )
+
+
+def dry_run(command: str, flags: Mapping[str, str], packs: tuple[str, ...]) -> CommandResult:
+    """Return what `command` would run and why. Write nothing below the repository. Raise Refusal,
+    UsageError.
+    """
+    with tempfile.TemporaryDirectory(prefix="factory-dry-run-") as scratch:
+        run = wiring.pipeline(here(), flags, only=packs, scratch=Path(scratch)).run
+        explainer = Explainer(run.site, run.catalogue, run.planner, run.cards)
+        entries = tuple(run.catalogue.by_id().values())
+        whys = {entry.id: explainer.why(entry) for entry in entries}
+        base = f"{run.site.repository.commit[:12]} ({run.site.config.base_ref})"
+    again = [why for why in whys.values() if why.runs_again]
+    broken = [why.pack for why in whys.values() if why.state is NextStep.BROKEN]
+    findings = run.catalogue.all_findings()
+    width = max((len(pack) for pack in whys), default=0)
+    lines = [f"dry run of {command}: {counted(len(again), 'pack')} would run, on {base}"]
+    lines += [f"  {why.pack:<{width}}  {_would(why)}" for why in whys.values()]
+    lines += _after(command, len(again), broken)
+    lines += [*(("",) if findings else ()), *finding_lines(findings), "", "Nothing was run."]
+    rows = [
+        {"pack": why.pack, "runs": why.runs_again, "why": why.state.value} for why in whys.values()
+    ]
+    return CommandResult(
+        of_findings(findings), tuple(lines), findings, details={"dry_run": {"packs": rows}}
+    )
+
+
+def _would(why: Why) -> str:
+    if why.state is NextStep.UP_TO_DATE:
+        return "would not run: nothing changed"
+    if why.state is NextStep.BROKEN:
+        return f"cannot run: {why.state.value}"
+    return f"would run: {why.state.value}{f' ({why.below})' if why.below else ''}"
+
+
+def _after(command: str, again: int, broken: list[str]) -> list[str]:
+    """Return what would follow on the packs."""
+    if command == "launch":
+        return []
+    if broken:
+        return ["  nothing would be merged: " + ", ".join(broken) + " cannot run"]
+    if again:
+        return ["  then their bundles would be checked, and merged with the others"]
+    return ["  what was merged last would stay, where it is of these packs"]
 
 
 def _row(planned: PlannedPackRecord, why: Why) -> dict[str, object]:

@@ -1,10 +1,11 @@
-"""Answer `print-report` and `open-run`: what a run left, for reading. Printing a BLOCKED run's
+"""Answer `summary`, `print-report` and `open-run`: what a run left. Printing a BLOCKED run's
 report ends with 0; a damaged run's is not printed.
 """
 
 from __future__ import annotations
 
 from argparse import Namespace
+from collections import Counter
 
 from factory.commands.options import Parser, here, run_id
 from factory.contract.catalogue import read_catalogue
@@ -14,14 +15,29 @@ from factory.evidence import runs
 from factory.evidence.run_intact import first_few, refuse_damaged, run_damage
 from factory.evidence.signatures import signature_status
 from factory.judge.status_eval import of_findings
-from factory.model.errors import UsageError
-from factory.model.layout import INTEGRATOR, RunFolder
+from factory.model.errors import Refusal, UsageError
+from factory.model.evidence import FilesChanged, RunStatus
+from factory.model.evidence_text import finding_of, parse_document
+from factory.model.finding import Finding
+from factory.model.layout import INTEGRATOR, RunFolder, shown
 from factory.model.verdict import Status
 from factory.plan.site import Site
 from factory.report.answer import CommandResult, finding_lines
 from factory.report.terminal import plain
+from factory.report.text import brief
 
 HELP = {
+    "summary": (
+        """\
+usage: factory summary [RUN_ID]
+
+Print the verdict of a run and where its evidence is, without a RUN_ID of the last one that
+finished. Runs nothing, and says nothing of what changed since; that says: factory why
+Ends with the verdict of that run: 0 PASS, 2 BLOCKED, 1 FAIL.
+
+options
+"""
+    ),
     "print-report": (
         """\
 usage: factory print-report [RUN_ID] [OPTION…]
@@ -67,6 +83,8 @@ def run(command: str, given: Namespace) -> CommandResult:
     """
     site = wiring.site(here(), {})
     found = runs.find_run(site, given.run_id or "")
+    if command == "summary":
+        return _summary(site, found)
     if command == "open-run":
         return _places(site, found)
     refuse_damaged(site, found)
@@ -85,6 +103,35 @@ def run(command: str, given: Namespace) -> CommandResult:
     return CommandResult(
         Status.PASS, tuple(map(plain, text.splitlines())), run_id=found, details={"text": text}
     )
+
+
+def _summary(site: Site, found: str) -> CommandResult:
+    """Return the verdict of a run as its own files say. Raise Refusal RUN_DAMAGED, RUN_UNKNOWN."""
+    refuse_damaged(site, found)
+    folder = RunFolder.of(found).integrator
+    content = site.store.read(folder.status)
+    if content is None:
+        raise Refusal(Finding("RUN_UNKNOWN", {"case": "report", "run": found}))
+    status = parse_document(RunStatus, content)
+    changed = site.store.read(folder.files_changed)
+    findings = tuple(finding_of(record) for record in status.findings)
+    lines = [*finding_lines(findings), *(("",) if findings else ())]
+    lines += brief(status, parse_document(FilesChanged, changed) if changed is not None else None)
+    lines += [
+        f"Report    {shown(folder.report)}",
+        f"Evidence  {signature_status(site, found)}",
+        "",
+        f"{status.status}  {found}, on {status.base_commit[:12]}; nothing was run now",
+    ]
+    counts = Counter(line.status for line in status.packs)
+    details: dict[str, object] = {
+        "base_commit": status.base_commit,
+        "merged_tree": status.merged_tree,
+        "packs": [{"pack": line.pack, "status": line.status} for line in status.packs],
+        "counts": dict(sorted(counts.items())),
+        "report": str(site.store.root / folder.report),
+    }
+    return CommandResult(Status(status.status), tuple(lines), findings, found, details)
 
 
 def _pack(site: Site, name: str, found: str) -> str:

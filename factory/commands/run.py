@@ -28,7 +28,8 @@ if TYPE_CHECKING:  # loaded only where something is to be done
     from factory.report.progress import Display
 
 MOST_WORKERS = 8
-_TAKES_PACKS = ("launch", "bundle-validate")
+_TAKES_PACKS = ("oneshot", "launch", "bundle-validate", "integrate")
+_DRY_RUNS = ("oneshot", "launch", "integrate")
 
 _OPTIONS = """
 options
@@ -39,20 +40,29 @@ options
 """
 _VERDICT = "Ends with the verdict: 0 PASS, 2 BLOCKED, 1 FAIL."
 
+_DRY_RUN = """\
+      --dry-run         say what would run and why; run nothing, and write nothing
+"""
+
 HELP = {
     # A phase without a text of its own has its line of the table.
     **{
         phase.name: f"usage: factory {phase.name} [OPTION…]\n\n{phase.line}\n{_VERDICT}\n{_OPTIONS}"
         for phase in PHASES
+        if phase.module == "run"
     },
     "oneshot": (
         f"""\
-usage: factory oneshot [OPTION…]
+usage: factory oneshot [PACK…] [OPTION…]
 
 The main job: {ORDER}. What is up
-to date is not run again; where nothing changed, nothing is run.
+to date is not run again; where nothing changed, nothing is run. With PACKs (ids or names of
+folders) the run is about those and what they depend on, and so is its verdict.
 {_VERDICT}
-{_OPTIONS}"""
+
+  factory oneshot TASK-0101
+  factory oneshot --dry-run
+{_OPTIONS}{_DRY_RUN}"""
     ),
     "preflight": (
         f"""\
@@ -70,7 +80,7 @@ Run task packs in their sandboxes, with what they depend on; without a PACK, all
 an id (TASK-0101) or the name of a folder. {_VERDICT}
 
   factory launch TASK-0101
-{_OPTIONS}"""
+{_OPTIONS}{_DRY_RUN}"""
     ),
     "bundle-validate": (
         f"""\
@@ -82,25 +92,18 @@ more are run first. Without a PACK, all of them. {_VERDICT}
     ),
     "integrate": (
         f"""\
-usage: factory integrate [--branch] [OPTION…]
+usage: factory integrate [PACK…] [--branch] [OPTION…]
 
 Merge the validated bundles and check the merged tree; what comes before is done where needed.
+With PACKs, merge those and what they depend on.
 With --branch the result of the PASS becomes the branch codex/RUN_ID, or as integration.branch
 names it; integration.message, author, sign_off and sign word its commit. It is created, never
 moved; your own branch, index, work tree and stash stay as they are.
 {_VERDICT}
 
   factory integrate --branch
-{_OPTIONS}  --branch              make the branch codex/RUN_ID at the merged result
+{_OPTIONS}{_DRY_RUN}      --branch          make the branch codex/RUN_ID at the merged result
 """
-    ),
-    "summary": (
-        f"""\
-usage: factory summary [OPTION…]
-
-Settle the verdict of everything before, and say where the evidence is.
-{_VERDICT}
-{_OPTIONS}"""
     ),
 }
 
@@ -112,6 +115,8 @@ def define(command: str, parser: Parser) -> None:
     parser.add_argument("--run-id", type=run_id, metavar="ID")
     if command in _TAKES_PACKS:
         parser.add_argument("packs", nargs="*", metavar="PACK")
+    if command in _DRY_RUNS:
+        parser.add_argument("--dry-run", action="store_true")
     if command == "integrate":
         parser.add_argument("--branch", action="store_true")
 
@@ -120,14 +125,19 @@ def run(command: str, given: Namespace) -> CommandResult:
     """Drive the graph to the phase named `command`. Raise Refusal, UsageError, Interrupted."""
     flags = flags_of(given)
     flags |= {"workers": str(given.workers)} if given.workers else {}
-    if command == "oneshot" and not given.run_id and not _wants_details(given):
+    packs = tuple(getattr(given, "packs", ()))
+    if command in _DRY_RUNS and given.dry_run:
+        from factory.commands.plan import dry_run
+
+        return dry_run(command, flags, packs)
+    if command == "oneshot" and not packs and not given.run_id and not _wants_details(given):
         root = here()
         driver = unchanged(root, flags)
         if driver is not None:
             database = root / STATE_FOLDER / DOIT_DATABASE
             closing = run_cards(driver, [command], given.workers or 1, _display(given), database)
             return CommandResult(closing.status, closing.lines, closing.findings, closing.run_id)
-    return _run_opened(command, given, flags)
+    return _run_opened(command, given, flags, packs)
 
 
 def _wants_details(given: Namespace) -> bool:
@@ -140,12 +150,14 @@ def _display(given: Namespace) -> Display:
     return display_for(sys.stderr if given.json else sys.stdout, os.environ, time.monotonic)
 
 
-def _run_opened(command: str, given: Namespace, flags: Mapping[str, str]) -> CommandResult:
+def _run_opened(
+    command: str, given: Namespace, flags: Mapping[str, str], packs: tuple[str, ...]
+) -> CommandResult:
     """Drive the graph of the repository, which is opened now."""
     from factory.engine import wiring
 
-    pipeline = wiring.pipeline(here(), flags, given.run_id or "")
-    names = _names(command, pipeline, tuple(getattr(given, "packs", ())))
+    pipeline = wiring.pipeline(here(), flags, given.run_id or "", only=packs)
+    names = _names(command, pipeline, packs)
     site = pipeline.site
     if command == "integrate" and given.branch:
         from factory.engine.result_commit import refuse_no_room, refuse_unsigned
@@ -168,7 +180,7 @@ def _run_opened(command: str, given: Namespace, flags: Mapping[str, str]) -> Com
 
 
 def _names(command: str, pipeline: RepositoryPipeline, packs: tuple[str, ...]) -> list[str]:
-    if not packs:
+    if not packs or command in ("oneshot", "integrate"):
         return [command]
     from factory.contract.check import choose
 

@@ -9,6 +9,7 @@ from factory.commands.options import Parser, add_refs, flags_of, here
 from factory.contract.check import choose
 from factory.engine import wiring
 from factory.engine.why import Explainer, NextStep, Why
+from factory.model.errors import UsageError
 from factory.model.verdict import Status
 from factory.report.answer import CommandResult, finding_lines, finding_row
 from factory.report.terminal import sanitize
@@ -17,7 +18,9 @@ from factory.run.denied import Denials, read_denials
 HELP = {
     "why": (
         """\
-usage: factory why PACK [OPTION…]
+usage: factory why [PACK] [OPTION…]
+
+Without a PACK, say in a line of each pack whether it would run again, and how it ended last.
 
 Say why a pack would run again, part by part of its action key, and why its last verdict is what
 it is, each finding with the smallest change of the contract that would allow it, or that none
@@ -26,6 +29,7 @@ can. PACK is an id or the name of a folder. Runs nothing; ends with 0 when it ha
 Or say what its last run tried and did not get, as far as the host saw it: each with the rule that
 denied it and what would allow it.
 
+  factory why
   factory why TASK-0101
   factory why TASK-0101 --denied
 
@@ -43,15 +47,20 @@ _WIDTH = 11
 def define(command: str, parser: Parser) -> None:
     """Add the pack, and what to say of it."""
     del command
-    parser.add_argument("pack", metavar="PACK")
+    parser.add_argument("pack", nargs="?", metavar="PACK")
     parser.add_argument("--denied", action="store_true")
     add_refs(parser)
 
 
 def run(command: str, given: Namespace) -> CommandResult:
-    """Return the answer for one pack. Raise Refusal, UsageError."""
+    """Return the answer for one pack, or for all. Raise Refusal, UsageError."""
     del command
+    if given.denied and not given.pack:
+        raise UsageError("expected a PACK with --denied", "as in: factory why TASK-0101 --denied")
     run = wiring.pipeline(here(), flags_of(given)).run
+    if not given.pack:
+        explainer = Explainer(run.site, run.catalogue, run.planner, run.cards)
+        return _of_all([explainer.why(entry) for entry in run.catalogue.by_id().values()])
     entry = choose(run.catalogue, (given.pack,))[0]
     why = Explainer(run.site, run.catalogue, run.planner, run.cards).why(entry)
     if given.denied:
@@ -78,6 +87,29 @@ def run(command: str, given: Namespace) -> CommandResult:
         ],
     }
     return CommandResult(Status.PASS, tuple(_lines(why)), run_id=why.run_id, details=details)
+
+
+def _of_all(whys: list[Why]) -> CommandResult:
+    """Return a line of each pack, what blocks one below it."""
+    lines = []
+    for why in whys:
+        ended = f"; last verdict {why.last.value}" if why.last is not None else ""
+        lines.append(f"{_headline(why)}{ended}")
+        lines += [f"    {finding.id}  {sanitize(finding.message)}" for finding in why.findings[:1]]
+        if len(why.findings) > 1:
+            lines.append(f"    and {len(why.findings) - 1} more; see: factory why {why.pack}")
+    rows = [
+        {
+            "pack": why.pack,
+            "runs": why.runs_again,
+            "why": why.state.value,
+            "last_status": why.last.value if why.last is not None else "",
+            "findings": [finding.id for finding in why.findings],
+        }
+        for why in whys
+    ]
+    none = "there is no task pack yet; start with: factory init"
+    return CommandResult(Status.PASS, tuple(lines or [none]), details={"packs": rows})
 
 
 def _lines(why: Why) -> list[str]:

@@ -79,6 +79,25 @@ def choose(catalogue: Catalogue, names: tuple[str, ...]) -> tuple[PackEntry, ...
     return tuple(chosen.values())
 
 
+def narrowed(catalogue: Catalogue, names: tuple[str, ...]) -> Catalogue:
+    """Return the packs of these names and all that they depend on, and one finding about other
+    packs that are not valid. Raise UsageError.
+    """
+    known, wanted = catalogue.by_id(), {entry.folder for entry in choose(catalogue, names)}
+    waiting = [entry for entry in catalogue.entries if entry.folder in wanted]
+    while waiting:
+        pack = waiting.pop().pack
+        needed = [known[need] for need in (pack.depends_on if pack else ()) if need in known]
+        waiting += [entry for entry in needed if entry.folder not in wanted]
+        wanted |= {entry.folder for entry in needed}
+    chosen = tuple(entry for entry in catalogue.entries if entry.folder in wanted)
+    broken = [e.id for e in catalogue.entries if e.folder not in wanted and not e.usable]
+    facts = {"others": tuple(dict.fromkeys(broken))}
+    beside = (Finding("PACK_NEIGHBOUR_BROKEN", facts),) if broken else ()
+    own = tuple(one for one in catalogue.findings if one.id != "PACK_FOLDER_STRAY")
+    return Catalogue(chosen, (*own, *beside))
+
+
 def our_schemas(root: Path) -> tuple[Path, ...]:
     """Return the files of the schemas folder; none if no file of it is a schema of ours."""
     folder = root / SCHEMAS_FOLDER

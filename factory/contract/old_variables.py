@@ -16,7 +16,7 @@ from factory.model.wording import nearest
 _PLUGINS = "plugins are not available in this version, and a pack that names one is BLOCKED"
 _ATTEMPTS = "write limits: {attempts: N} in task.yml"
 INSTEAD: Mapping[str, str] = {
-    "TASKPACK_PATH": "name the pack, as in: factory launch TASK-0101",
+    "TASKPACK_PATH": "name the pack, as in: factory oneshot TASK-0101",
     "MAX_ATTEMPTS": _ATTEMPTS,
     "ORCH_MAX_ATTEMPTS": _ATTEMPTS,
     "MAX_CHANGED_LINES": "write limits: {changed_lines: N} in task.yml",

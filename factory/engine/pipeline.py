@@ -45,13 +45,15 @@ class RepositoryPipeline:
         look: Callable[[], tuple[Finding, ...]],
         after_run: Callable[[str], tuple[str, ...]] = lambda _run_id: (),
         remember: Callable[[Run, Closing, frozenset[str]], None] = lambda *_: None,
+        only: tuple[str, ...] = (),
     ) -> None:
         """Take what acts on the repository. `look` returns findings about the repository as it is
         now. `after_run` is given the id of a run that was settled, and returns lines to print.
         `remember` is called under the run lock where every card passed, with how the next start
-        ends if nothing changes, and the names of the cards that were executed.
+        ends if nothing changes, and the names of the cards that were executed; never for a run that
+        is about `only` some packs, since the next one may be about others.
         """
-        self.run = Run(site, progress, look, _cards_of)
+        self.run = Run(site, progress, look, _cards_of, only)
         self._after_run, self._remember = after_run, remember
         self._stack = contextlib.ExitStack()
         self._locked_at = 0.0
@@ -178,7 +180,8 @@ class RepositoryPipeline:
             site.ledger.remember()
             more = self._after_run(run.named) if run.named else ()
             passed = {name for name, verdict in selected.items() if verdict is Status.PASS}
-            if closing.status is Status.PASS and len(passed) == len(run.cards):
+            whole = len(passed) == len(run.cards) and not run.only
+            if closing.status is Status.PASS and whole:
                 later = summary.unchanged(run) if executed else closing
                 self._remember(run, later, executed)
             notes = (

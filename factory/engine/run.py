@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from factory.contract.catalogue import Catalogue, read_catalogue
+from factory.contract.check import narrowed
 from factory.engine.recorder import Recorder
 from factory.engine.resume import Finished
 from factory.engine.workers import Workers
@@ -108,8 +109,11 @@ class Run:
         progress: Progress,
         look: Callable[[], tuple[Finding, ...]],
         make_cards: Callable[[Catalogue, Site], tuple[Card, ...]],
+        only: tuple[str, ...] = (),
     ) -> None:
-        """Take what acts on the repository; `look` returns findings about its present state."""
+        """Take what acts on the repository; `look` returns findings about its present state. `only`
+        names the packs that the run is about, with what they depend on; none: all.
+        """
         self.site = site
         self.progress = progress
         self.state = State.NOT_STARTED
@@ -128,6 +132,7 @@ class Run:
         self.intact = Intact(site)
         self.began = 0.0
         self.named = ""
+        self.only = only
         self._look, self._make_cards = look, make_cards
         self.against: tuple[Finding, ...] = ()
         self._unkept: tuple[Finding, ...] = ()
@@ -140,11 +145,14 @@ class Run:
 
     @cached_property
     def catalogue(self) -> Catalogue:
-        """Return the packs as they are in the work tree."""
+        """Return the packs as they are in the work tree: all, or those that the run is about. Raise
+        UsageError for a name that no pack has.
+        """
         config = self.site.config
-        return read_catalogue(
+        found = read_catalogue(
             self.site.work_tree, config.packs_folder, config.ceilings, self.site.redactor
         )
+        return narrowed(found, self.only) if self.only else found
 
     @cached_property
     def cards(self) -> tuple[Card, ...]:

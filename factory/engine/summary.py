@@ -300,7 +300,8 @@ def _closing(run: Run, status: Status, asked: Collection[str], executed: frozens
     passed = status is Status.PASS and "integrate" in executed
     if passed and not room_for(site.refs, site.config, run_id):
         name = branch_of(site.config.result_branch, run_id)
-        lines.append(f"Next      factory integrate --branch     put the result on {name}")
+        words = " ".join(("factory integrate", *run.only, "--branch"))
+        lines.append(f"Next      {words}     put the result on {name}")
     return Closing(status, tuple(lines), run_id)
 
 

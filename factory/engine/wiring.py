@@ -172,10 +172,12 @@ def site(
     apart: str = "",
     outside: Outside | None = None,
     granted: Repository | None = None,
+    scratch: Path | None = None,
 ) -> Site:
     """Everything that acts on the repository at or above `start`. Raises Refusal.
 
-    `apart` names a folder of the state that new objects go to, for those of whom nothing may stay.
+    `apart` names a folder of the state that new objects go to, for those of whom nothing may stay;
+    `scratch` is a folder for all that looking alone writes, for those who write nothing there.
     `outside` is how packs with network reach it; None: as this host does. No setting can be
     another.
     """
@@ -188,14 +190,14 @@ def site(
     grants = grants_here(granted or found)
     config = with_grants(config, grants)
     state = found.root / STATE_FOLDER
-    prepare_state(state)
+    own = scratch or prepare_state(state)
     clock = SystemClock()
-    objects = GitObjects(found, state / (apart or layout.GIT), redactor=redactor)
+    objects = GitObjects(found, own / (apart or layout.GIT), redactor=redactor)
     seal = user_seal(user_state_folder(), state)
     if config.policy_commit:
         config = _with_packs_of_policy(config, objects, follows=grants.follows_policy)
-    views = ViewStore(objects, state / layout.VIEWS, sandbox_owner(), seal)
-    setting = _sandbox_setting(config, found.root, seal)
+    views = ViewStore(objects, own / layout.VIEWS, sandbox_owner(), seal)
+    setting = _sandbox_setting(config, found.root, own, seal)
     store = StateStore(state, redactor)
     sandbox = PackSandbox(HostSandbox(setting), views, objects, outside)
     return Site(
@@ -218,7 +220,7 @@ def site(
             partial(checkout.StoredFiles, found),
         ),
         tools=HostTools(
-            state / layout.TOOLS, partial(_version_of, sandbox, found.root), config.python, seal
+            own / layout.TOOLS, partial(_version_of, sandbox, found.root), config.python, seal
         ),
         integrator=IntegratorProcess(found, sandbox.integrator_argv).merge,
         keys=user_keys(found.root),
@@ -239,8 +241,7 @@ def _user_cloud(config: Config, redactor: Redactor) -> UserCloud:
     return UserCloud(access, redactor, network=network_access.read(config, os.environ))
 
 
-def _sandbox_setting(config: Config, root: Path, seal: UserSeal) -> SandboxSetting:
-    state = root / STATE_FOLDER
+def _sandbox_setting(config: Config, root: Path, state: Path, seal: UserSeal) -> SandboxSetting:
     return SandboxSetting(
         state / layout.CACHE,
         state / layout.WORKTREES,
@@ -357,9 +358,9 @@ def _expect(place: Path, is_wanted: Callable[[int], bool], wanted: str) -> None:
     raise Refusal(Finding("PATH_UNSAFE", facts, location=Location(name)))
 
 
-def prepare_state(state: Path) -> None:
-    """Make the state folder, ignored by Git from within. Raises Refusal DISK_UNWRITABLE,
-    PATH_UNSAFE.
+def prepare_state(state: Path) -> Path:
+    """Make the state folder, ignored by Git from within, and return it. Raises Refusal
+    DISK_UNWRITABLE, PATH_UNSAFE.
     """
     for place in (state, *(state / name for name in layout.FOLDERS)):
         _expect(place, stat.S_ISDIR, "a folder")
@@ -370,6 +371,7 @@ def prepare_state(state: Path) -> None:
         fs_guard.write_atomic(
             rules, b"# written by the orchestrator: nothing below is committed\n*\n"
         )
+    return state
 
 
 def pipeline(
@@ -378,13 +380,15 @@ def pipeline(
     run_id: str = "",
     apart: str = "",
     granted: Repository | None = None,
+    only: tuple[str, ...] = (),
+    scratch: Path | None = None,
 ) -> RepositoryPipeline:
-    """Return the pipeline of the repository at or above `start`; `apart` as `site`. Raise Refusal
-    where there can be none.
+    """Return the pipeline of the repository at or above `start`; `apart` and `scratch` as `site`,
+    `only` as `Run`. Raise Refusal where there can be none.
     """
     began = time.time_ns()
     settings = memory.settings_digest(start, user_config_file(), flags, os.environ)
-    built = site(start, flags, run_id, apart, granted=granted)
+    built = site(start, flags, run_id, apart, granted=granted, scratch=scratch)
 
     def notes() -> tuple[Finding, ...]:
         commit = built.repository.commit
@@ -404,6 +408,7 @@ def pipeline(
         lambda run, closing, executed: remember_up_to_date(
             run, closing, executed, settings, began, os.environ
         ),
+        only,
     )
 
 

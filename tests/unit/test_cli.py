@@ -70,7 +70,7 @@ def test_overview_is_under_snapshot(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_help_word_leads_to_the_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["help", "why"]) == 0
-    assert "usage: factory why PACK" in capsys.readouterr().out
+    assert "usage: factory why [PACK]" in capsys.readouterr().out
 
 
 def test_no_word_at_all_is_a_usage_error_with_the_overview(
@@ -97,12 +97,12 @@ def test_no_word_at_all_is_a_usage_error_with_the_overview(
             "factory: oneshot does not take '--base-rev=x'; did you mean --base-ref?",
         ),
         (
-            ["oneshot", "extra"],
-            "factory: oneshot does not take 'extra'; see: factory oneshot --help",
+            ["preflight", "extra"],
+            "factory: preflight does not take 'extra'; see: factory preflight --help",
         ),
         (
-            ["why"],
-            "factory: why: the following arguments are required: PACK; see: factory why --help",
+            ["shell"],
+            "factory: shell: the following arguments are required: PACK; see: factory shell --help",
         ),
         (
             ["launch", "-n", "many"],

@@ -48,7 +48,7 @@ CONTRACT: Mapping[str, CatalogueEntry] = {
             {
                 "case": "replaced",
                 "variable": "TASKPACK_PATH",
-                "instead": "name the pack, as in: factory launch TASK-0101",
+                "instead": "name the pack, as in: factory oneshot TASK-0101",
             },
             {"case": "near", "variable": "ORCH_COLLECT_REVEW", "instead": "ORCH_COLLECT_REVIEW"},
             {"case": "unknown", "variable": "ORCH_ODD"},
@@ -100,6 +100,12 @@ CONTRACT: Mapping[str, CatalogueEntry] = {
         " pack",
         hint="Leave it, or move it out of there",
         examples=({"folder": "taskpacks/templates"},),
+    ),
+    "PACK_NEIGHBOUR_BROKEN": warning(
+        "a task pack that was not asked for is not valid; the answer does not depend on it",
+        sentence="of the task packs that were not asked for, {others} cannot run",
+        hint="See: factory contract",
+        examples=({"others": ("TASK-2",)},),
     ),
     "PACK_INVALID": error(
         "a file of a task pack does not match its schema",
