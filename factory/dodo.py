@@ -18,12 +18,11 @@ from doit import get_var
 from doit.cmd_base import Command
 
 from factory.__main__ import open_standard_streams
-from factory.commands.overview_tasks import overview_tasks
-from factory.engine.doit_checker import Sha256Checker
-from factory.engine.doit_reporter import DoitReporter
+from factory.commands.overview_tasks import OVERVIEWS, overview_tasks
+from factory.engine.doit_checker import ContentChecker
+from factory.engine.doit_neighbours import adopt
 from factory.engine.doit_tasks import doit_tasks_of
 from factory.engine.driver import Driver, Pipeline
-from factory.engine.phases import PHASES
 from factory.engine.start import driver_at, is_listing
 from factory.model.layout import DOIT_DATABASE, shown
 from factory.report.streams import tolerate
@@ -33,21 +32,18 @@ __all__ = ["DOIT_CONFIG", "task_factory", "tasks_of"]
 _HAD_OUTPUT = sys.stdout is not None
 open_standard_streams()  # doit prints as soon as it has loaded what imports this
 
+# Filled when tasks are loaded: a project's own, then the cards, named by phase, so that a bare
+# `doit forget` and `doit clean` reach all of them.
+_DEFAULT_TASKS: list[str] = []
+adopt(_DEFAULT_TASKS, OVERVIEWS)
+
+# Nothing that a project's own tasks would notice: how they run and report is doit's.
 DOIT_CONFIG: dict[str, Any] = {
     # doit takes a backend by the name of its entry point only.
     "backend": "factory-durable",
     "dep_file": shown(DOIT_DATABASE),
-    "check_file_uptodate": Sha256Checker,
-    "reporter": DoitReporter,
-    # The same cards as `oneshot`, named by phase, so that a bare `doit forget` and `doit clean`
-    # reach all of them.
-    "default_tasks": [phase.name for phase in PHASES],
-    "continue": True,
-    "num_process": 0,
-    # A killed worker process would make doit 0.37 wait for ever; these threads wait for worker
-    # processes of our own (`engine.workers`).
-    "par_type": "thread",
-    "verbosity": 0,
+    "check_file_uptodate": ContentChecker,
+    "default_tasks": _DEFAULT_TASKS,
 }
 
 

@@ -26,6 +26,7 @@ INDEX_HELP = "make the index of all runs and artifacts"
 VERIFY_HELP = "re-derive the evidence of the last run"
 REVIEW_HELP = "objective checks of the whole repository, advisory"
 DOCTOR_HELP = "measure what this host can enforce"
+OVERVIEWS = frozenset(("evidence-index", "review", "verify", "doctor"))
 
 
 def overview_tasks() -> Iterator[dict[str, Any]]:

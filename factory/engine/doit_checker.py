@@ -1,6 +1,7 @@
-"""Decide whether a file changed, by its content alone: times and sizes never count.
+"""Decide whether a file that a card depends on changed, by its content alone: times and sizes never
+count. Of any other file, doit's own checker decides.
 
-A file that is not there is a content too ("absent"): the pipeline, not doit, says what a
+A card's file that is not there is a content too ("absent"): the pipeline, not doit, says what a
 missing file means, with a finding and its remedy. Where a pipeline of this process vouches for
 digests, those files are not read; it takes that back before anything is executed. Does not know
 what the files are for.
@@ -11,8 +12,10 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
+
+from doit.dependency import MD5Checker
 
 ABSENT = "absent"
 # No content to compare: a folder, a device, a FIFO, or something that may not be read.
@@ -32,6 +35,13 @@ _NOTHING: Mapping[str, str] = MappingProxyType({})
 _vouched: list[Mapping[str, str]] = [
     _NOTHING
 ]  # of this process: doit makes a checker of a class, and asks nobody else
+
+_files_of_cards: set[str] = set()  # of this process, for the same reason
+
+
+def expect(paths: Iterable[str]) -> None:
+    """From now on these paths, absolute, are files that cards depend on."""
+    _files_of_cards.update(paths)
 
 
 def vouch(digests: Mapping[str, str]) -> None:
@@ -73,27 +83,29 @@ def _digest(descriptor: int) -> str:
     return digest.hexdigest()
 
 
-class Sha256Checker:
-    """doit's `check_file_uptodate`: compares digests. doit stores the class's name, so renaming it
-    re-runs all.
+class ContentChecker(MD5Checker):  # type: ignore[misc]  # doit has no types
+    """Compare digests, as doit's `check_file_uptodate`. doit stores the name of the class: another
+    one runs all again.
     """
 
     CheckerError = OSError
 
-    def exists(self, path: str) -> bool:
-        """Return whether a target is there."""
-        return os.path.exists(path)
+    def info(self, path: str) -> object:
+        """Return what `check_modified` is given: a card's digest as it is now. Raise OSError where
+        a file that is no card's is missing.
+        """
+        return digest_of(path) if path in _files_of_cards else super().info(path)
 
-    def info(self, path: str) -> str:
-        """Return what `check_modified` is given: the digest as it is now."""
-        return digest_of(path)
-
-    def check_modified(self, _path: str, now: str, stored: object) -> bool:
+    def check_modified(self, path: str, now: object, stored: object) -> bool:
         """Return whether the content differs from the stored one; what can't be read always counts
         as changed.
         """
-        return now == UNKNOWN or now != stored
+        if isinstance(now, str):
+            return now == UNKNOWN or now != stored
+        return isinstance(stored, str) or bool(super().check_modified(path, now, stored))
 
-    def get_state(self, path: str, _stored: object) -> str:
-        """Return what is stored after a task: the digest."""
-        return digest_of(path)
+    def get_state(self, path: str, stored: object) -> object:
+        """Return what is stored after a task: a card's digest. Raise OSError as `info` does."""
+        if path in _files_of_cards:
+            return digest_of(path)
+        return super().get_state(path, None if isinstance(stored, str) else stored)

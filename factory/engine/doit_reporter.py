@@ -1,44 +1,40 @@
-"""Report to doit: begin the run, print what happens, save each task, and end the process with the
-verdict.
+"""Drive the cards along doit's run: begin it, print what happens, save each task, close it.
 
-doit's own exit codes mean other things than ours, so the last call, `complete_run`, leaves
-with `SystemExit`, unless an exception is already on its way. doit calls `execute_task` and
-`teardown_task` from worker threads, all else from the main one. Does not know any phase.
+doit calls `execute_task` and `teardown_task` from worker threads, all else from the main one. Does
+not know any phase, nor what a project's own tasks print (`engine.doit_neighbours`).
 """
 
 from __future__ import annotations
 
 import contextlib
 import gc
-import os
 import sys
-import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 from doit.exceptions import BaseFail, TaskFailed, UnmetDependency
-from doit.globals import Globals
 
 from factory.engine.doit_tasks import CardUpToDate
-from factory.engine.driver import Driver
+from factory.engine.driver import ONESHOT, Driver
+from factory.engine.phases import PHASES
 from factory.engine.polite_stop import stop_like_ctrl_c
 from factory.judge.status_eval import combine
 from factory.model.card import Closing
 from factory.model.errors import FactoryError, Refusal
-from factory.model.verdict import EXIT_INTERRUPTED, Status
-from factory.report.terminal import Shown, lost, sanitize, tolerate, unwritten, write_lines
+from factory.model.verdict import Status
+from factory.report.terminal import Shown, sanitize
 
 if TYPE_CHECKING:
     from factory.report.progress import Display
 
 
 INTERRUPTED = "interrupted: what is finished is kept; run it again to go on"
+_GROUPS = frozenset((ONESHOT, *(phase.name for phase in PHASES)))
 
 
 class CardReporter:
-    """Drive a `Driver` along doit's run. What it raises and returns is left to the caller; see
-    `DoitReporter`.
+    """Drive a `Driver` along doit's run. What it raises and returns is left to the caller.
 
     `closing` is the last word, once there is one. A project's own tasks get a line where they
     fail, which is FAIL.
@@ -51,16 +47,17 @@ class CardReporter:
         self._display = display
         self._backend = backend
         self._driver: Driver | None = None
+        self._cards: frozenset[str] = frozenset()
         self._signals = contextlib.ExitStack()
         self._own_failures: list[str] = []
 
     def initialize(self, tasks: Mapping[str, Any], selected: Iterable[str]) -> None:
         """Take the lock before anything runs. Raise Refusal LOCKED, and then nothing is run."""
-        driver = _driver_of(tasks.values())
-        asked = _reached(tasks, selected)
+        driver = driver_of(tasks.values())
+        asked = reached(tasks, selected)
         if driver is None or not asked & driver.cards.keys():
             return
-        self._driver = driver
+        self._driver, self._cards = driver, frozenset(driver.cards)
         stop_like_ctrl_c(self._signals)
         cards = [card for name, card in driver.cards.items() if name in asked]
         self._display.expect(cards)
@@ -101,9 +98,9 @@ class CardReporter:
         status = combine((closing.status, Status.FAIL)) if self._own_failures else closing.status
         return replace(closing, status=status, lines=lines)
 
-    def add_success(self, _task: Any) -> None:
+    def add_success(self, task: Any) -> None:
         """Make the state of a task that ended, which doit has, durable."""
-        keep = self._driver is None or self._driver.keeps_state
+        keep = self._driver is None or self._driver.keeps_state or not self._is_ours(task)
         save = getattr(self._backend, "flush" if keep else "discard", None)
         if save is not None:  # a project may choose another backend
             save()
@@ -114,11 +111,13 @@ class CardReporter:
         """
         if isinstance(fail, UnmetDependency):
             return  # what it waited for was reported
-        if not self._is_card(task):
-            self._own_failures.append(
-                f"{task.name}  {'failed' if isinstance(fail, TaskFailed) else 'met an error'}"
-            )
+        self._note_own_failure(task, fail)
         self.write(" ".join(f"{task.name}: {fail.message}".split()))
+
+    def _note_own_failure(self, task: Any, fail: BaseFail) -> None:
+        if not self._is_ours(task):
+            failed = "failed" if isinstance(fail, TaskFailed) else "met an error"
+            self._own_failures.append(f"{task.name}  {failed}")
 
     def skip_uptodate(self, task: Any) -> None:
         """Note that a stored result is valid."""
@@ -150,54 +149,15 @@ class CardReporter:
         self._display.note(sanitize(text))
 
     def _is_card(self, task: Any) -> bool:
-        return self._driver is not None and task.name in self._driver.cards
+        return task.name in self._cards
+
+    def _is_ours(self, task: Any) -> bool:
+        """Return whether a task is a card, or a group of cards."""
+        return self._is_card(task) or task.name in _GROUPS
 
 
-class DoitReporter(CardReporter):
-    """Report to stock `doit`: print the last word and end the process with 0, 2, 1 or 130."""
-
-    def __init__(self, outstream: TextIO, _options: Mapping[str, Any] | None = None) -> None:
-        from factory.report.live import display_for  # late: `doit list` has no reporter
-
-        tolerate(outstream)
-        super().__init__(display_for(outstream, os.environ, time.monotonic))
-        self._out = outstream
-
-    def initialize(self, tasks: Mapping[str, Any], selected: Iterable[str]) -> None:
-        """Do as the base; a refusal ends the process with its code and its sentence."""
-        self._backend = getattr(Globals.dep_manager, "backend", None)
-        try:
-            super().initialize(tasks, selected)
-        except FactoryError as error:
-            write_lines(sys.stderr, (_sentence(error),))
-            raise SystemExit(error.exit_code) from None
-
-    def complete_run(self) -> None:
-        """Do as the base, then leave with the verdict."""
-        on_its_way = sys.exc_info()[1]
-        try:
-            super().complete_run()
-        except KeyboardInterrupt as interrupt:
-            on_its_way = interrupt
-        if isinstance(on_its_way, KeyboardInterrupt):
-            write_lines(sys.stderr, (sanitize(INTERRUPTED),))
-            raise SystemExit(EXIT_INTERRUPTED) from None
-        if on_its_way is None and self.closing is not None:
-            write_lines(self._out, map(sanitize, self.closing.lines))
-            from factory.report.annotations import annotate
-
-            annotate(sys.stderr, os.environ, self.closing.findings)
-            why = unwritten(self._out)
-            if why:
-                write_lines(sys.stderr, (sanitize(lost(why)),))
-            raise SystemExit(
-                self.closing.status.exit_code or (Status.BLOCKED.exit_code if why else 0)
-            )
-        if on_its_way is None:
-            write_lines(self._out, map(sanitize, self._own_failures))
-
-
-def _driver_of(tasks: Iterable[Any]) -> Driver | None:
+def driver_of(tasks: Iterable[Any]) -> Driver | None:
+    """Return what drives the cards among doit's tasks; None where there is no card."""
     for task in tasks:
         for item, _args, _kwargs in task.uptodate:
             if isinstance(item, CardUpToDate):
@@ -205,7 +165,7 @@ def _driver_of(tasks: Iterable[Any]) -> Driver | None:
     return None
 
 
-def _reached(tasks: Mapping[str, Any], selected: Iterable[str]) -> set[str]:
+def reached(tasks: Mapping[str, Any], selected: Iterable[str]) -> set[str]:
     """Return the selected tasks and everything they need, by name."""
     reached: set[str] = set()
     waiting = list(selected)
@@ -223,6 +183,7 @@ def _reason(error: BaseException) -> str:
     return f"the engine stopped: {type(error).__name__}: {error}"
 
 
-def _sentence(error: FactoryError) -> Shown:
+def sentence(error: FactoryError) -> Shown:
+    """Return the line for what refused a run before it began."""
     prefix = f"{error.findings[0].id}  " if isinstance(error, Refusal) else ""
     return sanitize(f"{prefix}{error}")

@@ -16,6 +16,8 @@ from typing import Any
 from doit.exceptions import TaskError
 from doit.task import clean_targets
 
+from factory.engine.doit_checker import expect
+from factory.engine.doit_processes import ask
 from factory.engine.driver import ONESHOT, Driver, NotBegun
 from factory.engine.phases import PHASES
 from factory.model.card import Card
@@ -53,18 +55,31 @@ class CardAction:
     """
 
     def __init__(self, driver: Driver, card: Card) -> None:
-        self._driver = driver
+        self._driver: Driver | None = driver
         self._card = card
+        self._address = ""
 
     def __call__(self) -> dict[str, object] | TaskError:
-        """Execute the card, and give doit values to store."""
+        """Execute the card, and give doit values to store. In a process that doit started the one
+        that began the run is asked to.
+        """
         try:
-            return self._driver.execute(self._card)
+            if self._driver is not None:
+                return self._driver.execute(self._card)
         except NotBegun:
-            return TaskError(
-                f"{self._card.name} was not run: expected this project's reporter and threads,"
-                " found others; leave -r and -P away"
-            )
+            pass  # this process did not begin the run
+        address = self._address or (self._driver.address if self._driver is not None else "")
+        if address:
+            return ask(address, self._card.name)
+        return TaskError(
+            f"{self._card.name} was not run: expected a run that was begun, found none; start it"
+            " with `doit` or `factory oneshot`"
+        )
+
+    def __getstate__(self) -> dict[str, object]:
+        """Return what a process needs that shares no memory with this one."""
+        address = self._driver.address if self._driver is not None else self._address
+        return {"_driver": None, "_card": self._card, "_address": address}
 
     def __repr__(self) -> str:
         return f"execute {self._card.name}"
@@ -75,6 +90,8 @@ def doit_tasks_of(driver: Driver) -> Iterator[TaskDict]:
     earlier phases, so that its name works.
     """
     cards = tuple(driver.cards.values())
+    for card in cards:
+        expect(card.file_dep)
     earlier: list[str] = []
     for phase in PHASES:
         own = [card for card in cards if card.phase == phase.name]

@@ -84,7 +84,10 @@ class Driver:
     """Cards, and what became of them: `begin`, any number of cards, then `close` or `abandon`.
 
     `keeps_state` is False where no state is to be kept, as in a folder that has no repository.
+    `address` is where another process asks for cards to be executed here; "" where none may.
     """
+
+    address = ""
 
     def __init__(
         self,
@@ -215,6 +218,11 @@ class Driver:
             self._results[card.name] = result
         self._progress.card_ended(card, result)
         return record_of(result)
+
+    def headline(self, name: str) -> str:
+        """Return what a card that was executed says of itself in a line; "" for any other."""
+        result = self._results.get(name)
+        return result.headline if result is not None else ""
 
     def _executed(self, card: Card) -> CardResult:
         if self._refused:

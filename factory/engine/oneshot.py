@@ -19,7 +19,7 @@ from doit.runner import MThreadRunner, Runner
 from doit.task import Stream
 
 from factory.doit_backend import DurableSqliteDB
-from factory.engine.doit_checker import Sha256Checker
+from factory.engine.doit_checker import ContentChecker
 from factory.engine.doit_reporter import INTERRUPTED, CardReporter
 from factory.engine.doit_tasks import doit_tasks_of
 from factory.engine.driver import ONESHOT, Driver
@@ -38,7 +38,7 @@ def run_cards(
     """
     control = TaskControl(generate_tasks("factory", doit_tasks_of(driver)))
     control.process(_known(names, control.tasks) or [ONESHOT])
-    store = Dependency(DurableSqliteDB, str(database), checker_cls=Sha256Checker)
+    store = Dependency(DurableSqliteDB, str(database), checker_cls=ContentChecker)
     reporter = CardReporter(display, store.backend)
     try:
         _runner(workers, store, reporter).run_all(control.task_dispatcher())

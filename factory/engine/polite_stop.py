@@ -42,6 +42,17 @@ def stop_like_ctrl_c(until: contextlib.ExitStack) -> None:
         _Listener(_INTERRUPTING).listen(until)
 
 
+def undo_in_child() -> None:
+    """Answer signals as if `stop_like_ctrl_c` had never been called, in a process that was forked
+    since.
+    """
+    signal.set_wakeup_fd(-1)
+    for number in STOPS:
+        if signal.getsignal(number) is _interrupt:
+            alone = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+            signal.signal(number, alone)
+
+
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 

@@ -190,21 +190,6 @@ def test_a_closing_that_crashes_is_fail_and_frees_the_lock(tmp_path: Path) -> No
     assert here.told("abandoned")[0].startswith("closing met OSError")
 
 
-@pytest.mark.parametrize(
-    ("words", "code"),
-    [
-        (("-n", "2", "-P", "process", "oneshot"), 2),
-        (("-r", "console", "oneshot"), 2),
-        (("-r", "zero", "oneshot"), 2),
-    ],
-)
-def test_worker_processes_and_other_reporters_run_no_card(
-    tmp_path: Path, words: tuple[str, ...], code: int
-) -> None:
-    here = project(tmp_path)
-    assert here.run(*words) == (code, [])
-
-
 def test_an_ignored_card_is_blocked_until_it_is_forgotten(tmp_path: Path) -> None:
     here = project(tmp_path)
     here.run("oneshot")
@@ -247,7 +232,7 @@ def test_own_tasks_of_a_project_live_beside_ours(tmp_path: Path) -> None:
     (tmp_path / "dodo.py").write_text(DODO + own, encoding="utf-8")
     alone = here.doit("mine")
     assert (alone.returncode, here.told("begun")) == (1, [])
-    assert "mine: Python Task failed" in alone.stdout
+    assert ".  mine\nTaskFailed - taskid:mine\nPython Task failed" in alone.stdout
     both = here.doit("mine", "oneshot")
     assert both.returncode == 1
     assert here.last_closing()["selected"].keys() == set(ALL)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factory.engine.doit_checker import ABSENT, UNKNOWN, Sha256Checker, digest_of
+from factory.engine.doit_checker import ABSENT, UNKNOWN, ContentChecker, digest_of, expect
 
 
 @given(st.binary(max_size=300), st.integers(0, 200_000))
@@ -37,7 +37,8 @@ def test_what_is_no_plain_file(tmp_path: Path) -> None:
 def test_times_do_not_count_and_sizes_do_not_either(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_text("one", encoding="utf-8")
-    checker = Sha256Checker()
+    expect([str(path)])
+    checker = ContentChecker()
     stored = checker.get_state(str(path), None)
     os.utime(path, (1, 1))
     assert not checker.check_modified(str(path), checker.info(str(path)), stored)
@@ -57,4 +58,19 @@ def test_times_do_not_count_and_sizes_do_not_either(tmp_path: Path) -> None:
     ],
 )
 def test_what_counts_as_modified(now: str, stored: object, modified: bool) -> None:
-    assert Sha256Checker().check_modified("", now, stored) is modified
+    assert ContentChecker().check_modified("", now, stored) is modified
+
+
+def test_a_file_of_no_card_is_compared_as_doit_does(tmp_path: Path) -> None:
+    path = tmp_path / "own"
+    path.write_text("one", encoding="utf-8")
+    checker = ContentChecker()
+    stored = checker.get_state(str(path), None)
+    assert checker.get_state(str(path), stored) is None, "unchanged by its time: not read again"
+    assert not checker.check_modified(str(path), checker.info(str(path)), stored)
+    assert checker.check_modified(str(path), checker.info(str(path)), "a" * 64), "was a card's"
+    path.unlink()
+    with pytest.raises(FileNotFoundError):
+        checker.info(str(path))
+    expect([str(path)])
+    assert checker.info(str(path)) == ABSENT
