@@ -19,6 +19,7 @@ from factory.judge.path_guard import display
 from factory.model.config import Config, Grant
 from factory.model.errors import Refusal, UsageError
 from factory.model.evidence_text import sha256
+from factory.model.injection import grant_of
 from factory.model.verdict import Status
 from factory.model.wording import counted
 from factory.report.answer import CommandResult
@@ -232,7 +233,18 @@ def _list(asked: _Asked) -> CommandResult:
         for grant in grants
         for line in format_grants((grant,)).splitlines()
     ]
-    details = {"grants": [_row(each) for each in grants], "file": str(asked.store.place)}
+    clouds = [grant for line in asked.config.cloud_inject if (grant := grant_of(line)) is not None]
+    for cloud in clouds:
+        what = ", ".join(map(" ".join, cloud.requests)) or "any request"
+        lines.append(f"# your credential goes to {cloud.place}: {what}  ([cloud] inject)")
+    details = {
+        "grants": [_row(each) for each in grants],
+        "clouds": [
+            {"place": cloud.place, "requests": [" ".join(one) for one in cloud.requests]}
+            for cloud in clouds
+        ],
+        "file": str(asked.store.place),
+    }
     follows = ("# follows: policy-ref",) if asked.store.follows_policy else ()
     return CommandResult(Status.PASS, (*follows, *lines) or ("# no grant",), details=details)
 

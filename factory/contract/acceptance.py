@@ -19,7 +19,7 @@ from factory.contract.document_parts import (
 )
 from factory.contract.written import DEPS_WITHOUT_NETWORK, Breach, Written
 from factory.model.command_kind import ACCEPTANCE_KINDS, CommandKind, Trait
-from factory.model.pack import Command, Expectation, JudgeContract, Requirement
+from factory.model.pack import Command, Constraints, Expectation, JudgeContract, Requirement
 from factory.model.wording import quoted
 from factory.strict.document import BeforeValidator, Field
 
@@ -50,6 +50,12 @@ class Acceptance(Part):
 
     version: Version = Field(1, description="Version of this format.")
     deps: Texts = Field((), description="Packages to fetch; empty unless the network is declared.")
+    allow_network: bool = Field(
+        False, description="true: acceptance reaches the hosts of constraints.allow_network too."
+    )
+    allow_cloud_mutations: bool = Field(
+        False, description="true: acceptance has the user's credentials that steps have, too."
+    )
     judge: Patterns = Field((), description="Patterns of more files that belong to the judge.")
     may_change: Patterns = Field(
         (), description="Patterns of files of the judge that the pack is meant to change."
@@ -60,6 +66,11 @@ class Acceptance(Part):
         (),
         description="Labels or names of checks that may show a repair, in addition to the tests.",
     )
+
+    @property
+    def networked(self) -> bool:
+        """Return whether acceptance has network; packages to fetch say so in the older form."""
+        return self.allow_network or bool(self.deps)
 
     def judging(self) -> JudgeContract:
         """Return what judges the pack in addition to its commands."""
@@ -81,9 +92,11 @@ class Acceptance(Part):
             found += commands_of(kind, items, written, cwd)
         return tuple(found)
 
-    def breaches(self, written: Written, network: bool, expect: Expectation) -> Iterator[Breach]:
-        """Yield what contradicts; `network` is True if the pack declares any network, `expect` what
-        it promises of its change.
+    def breaches(
+        self, written: Written, rights: Constraints, expect: Expectation
+    ) -> Iterator[Breach]:
+        """Yield what contradicts; `rights` are those that the pack asks for, `expect` what it
+        promises of its change.
         """
         commands = self.commands(written)
         if not commands:
@@ -99,7 +112,14 @@ class Acceptance(Part):
         for name in (name for name in self.fixed if name not in known):
             hint = "write the label or the name of one, as in tests-1"
             yield written.breach("/fixed", f"{quoted(name)} is no check of this file", hint)
-        if self.deps and not network:
+        if self.allow_network and not rights.network.declared:
+            clause = "acceptance has network, and constraints.allow_network is false"
+            yield written.breach("/allow_network", clause, "remove it, or declare the hosts")
+        if self.allow_cloud_mutations and not (rights.cloud.declared and self.networked):
+            clause = "acceptance has credentials, and not both of constraints.allow_cloud_mutations"
+            clause += " and allow_network"
+            yield written.breach("/allow_cloud_mutations", clause, "remove it, or declare both")
+        if self.deps and not rights.network.declared:
             yield written.breach("/deps", *DEPS_WITHOUT_NETWORK)
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from factory.egress.connection import Target
 from factory.egress.rules import EgressRefusal, judge_target
 from factory.model.finding import Finding
+from factory.model.findings.entry import Facts
 from factory.model.injection import CloudGrant
 from factory.model.pack import Network, TaskPack
 
@@ -53,10 +54,17 @@ def judge_cloud(
         problem = problems.get(each.place)
         if problem:
             lacks = "parser" if problem == NO_PARSER else "credential"
-            facts = {"case": lacks, "place": each.place, "problem": problem}
-            found.append(Finding("CLOUD_UNAVAILABLE", facts, pack=pack.id, location=place))
-    granted_places = {"places": tuple(each.place for each in usable)}
-    return (*found, Finding("CLOUD_GRANTED", granted_places, pack=pack.id, location=place))
+            lack: Facts = {"case": lacks, "place": each.place, "problem": problem}
+            found.append(Finding("CLOUD_UNAVAILABLE", lack, pack=pack.id, location=place))
+    whole = tuple(each.place for each in usable if not each.requests)
+    parts = tuple(f"{verb} {each.place}{path}" for each in usable for verb, path in each.requests)
+    if whole:
+        facts: Facts = {"case": "any", "places": whole}
+        found.append(Finding("CLOUD_GRANTED", facts, pack=pack.id, location=place))
+    if parts:
+        facts = {"case": "requests", "requests": parts}
+        found.append(Finding("CLOUD_GRANTED", facts, pack=pack.id, location=place))
+    return tuple(found)
 
 
 def _covers(network: Network, grant: CloudGrant) -> bool:

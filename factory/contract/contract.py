@@ -28,7 +28,7 @@ from factory.contract.written import Breach, Written, invalid
 from factory.model.finding import Finding, Location
 from factory.model.findings.entry import Facts
 from factory.model.names import PACK_FILES, PACK_FOLDER
-from factory.model.pack import Command, JudgeContract, Limits, PackFile, TaskPack
+from factory.model.pack import Command, Constraints, JudgeContract, Limits, PackFile, TaskPack
 from factory.model.tree import MODE_EXECUTABLE, MODE_FILE
 from factory.strict import yaml as strict_yaml
 from factory.strict.document import Document
@@ -71,15 +71,23 @@ def read_pack(
     commands: tuple[Command, ...] = ()
     judging = JudgeContract()
     if acceptance is not None:
-        network = task is not None and constraints_of(task).network.declared
+        rights = constraints_of(task) if task is not None else Constraints()
         expect = task.expect if task is not None else "any"
-        reading.add("acceptance.yml", acceptance.breaches(accepted, network, expect))
+        reading.add("acceptance.yml", acceptance.breaches(accepted, rights, expect))
         commands, judging = acceptance.commands(accepted), acceptance.judging()
     findings = tuple(replace(finding, pack=identity) for finding in reading.findings)
     if asked is None or any(finding.blocks for finding in findings):
         return None, findings
     members = _pack_files(folder, files, modes)
-    pack = replace(task_meaning(asked), why=why, acceptance=commands, judge=judging, files=members)
+    pack = replace(
+        task_meaning(asked),
+        why=why,
+        acceptance=commands,
+        judge=judging,
+        files=members,
+        acceptance_network=acceptance is not None and acceptance.networked,
+        acceptance_cloud=acceptance is not None and acceptance.allow_cloud_mutations,
+    )
     return pack, findings
 
 

@@ -36,6 +36,14 @@ class LimitsSection(Part):
     attempts: Annotated[Count, Field(le=100)] = Field(
         _DEFAULTS.attempts, description="Fresh starts at most."
     )
+    idle: Duration = Field(
+        _DEFAULTS.idle, description="How long a connection may be silent: seconds, or as 5m."
+    )
+    connections: Count = Field(
+        _DEFAULTS.connections, description="Connections to the outside of one stage."
+    )
+    upload: Size = Field(_DEFAULTS.upload, description="Bytes that one stage sends.")
+    download: Size = Field(_DEFAULTS.download, description="Bytes that one stage receives.")
 
 
 def declared_limits(limits: LimitsSection, minutes: int | None) -> Mapping[str, int]:

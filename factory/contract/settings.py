@@ -181,6 +181,13 @@ _CEILINGS: Mapping[str, tuple[ValueForm, str]] = {
     "output": (_bytes(1), "Bytes printed by one command."),
     "changed_lines": (whole_number(0, LARGEST_INTEGER), "Lines added and removed."),
     "attempts": (whole_number(1, LARGEST_INTEGER), "Fresh starts at most."),
+    "idle": (_DURATION, "How long a connection may be silent: seconds, or text such as 5m."),
+    "connections": (
+        whole_number(1, LARGEST_INTEGER),
+        "Connections to the outside of one stage.",
+    ),
+    "upload": (_bytes(1), "Bytes that one stage sends."),
+    "download": (_bytes(1), "Bytes that one stage receives."),
 }
 
 
@@ -425,7 +432,8 @@ SETTINGS: tuple[Setting, ...] = (
         "inject",
         _USER,
         many(_grant, matching(GRANT)),
-        "A host, the form of a header, and where its value is: env:NAME or file:/path.",
+        "A host, the form of a header, where its value is (env:NAME or file:/path), and methods"
+        " with paths where only those requests get it.",
         _never_by_a_repository("name a credential"),
     ),
     Setting(

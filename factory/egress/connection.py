@@ -46,7 +46,8 @@ class Reason(enum.Enum):
     SLOW = "too-slow"
     AT_ONCE = "too-many-at-once"
     TOO_MANY = "too-many-connections"
-    BYTES = "too-many-bytes"
+    BYTES_UP = "too-many-bytes-up"
+    BYTES_DOWN = "too-many-bytes-down"
     IDLE = "idle-too-long"
     LEFT = "left-early"
     NO_ADDRESS = "no-address"
@@ -57,7 +58,8 @@ class Reason(enum.Enum):
 def _reasons() -> dict[Reason, Verdict]:
     own = {
         Reason.DONE: Verdict.ALLOWED,
-        Reason.BYTES: Verdict.CUT,
+        Reason.BYTES_UP: Verdict.CUT,
+        Reason.BYTES_DOWN: Verdict.CUT,
         Reason.IDLE: Verdict.CUT,
         Reason.LEFT: Verdict.FAILED,
         Reason.NO_ADDRESS: Verdict.FAILED,
@@ -91,7 +93,8 @@ SENTENCES: Mapping[Reason, str] = MappingProxyType(
         Reason.SLOW: "the request or the TLS handshake took too long to come",
         Reason.AT_ONCE: "too many connections are open at once",
         Reason.TOO_MANY: "the stage has had all connections that it may have",
-        Reason.BYTES: "the stage has carried all bytes that it may carry",
+        Reason.BYTES_UP: "the stage has sent all bytes that it may send",
+        Reason.BYTES_DOWN: "the stage has received all bytes that it may receive",
         Reason.IDLE: "nothing was sent either way for too long",
         Reason.LEFT: "the client left before it had said what it wants",
         Reason.NO_ADDRESS: "its name has no address",
@@ -116,7 +119,7 @@ class Target:
 @dataclass(frozen=True, slots=True)
 class Request:
     """Record one request inside a connection whose TLS the proxy ended: method, host and path as
-    sent, status, bytes each way.
+    sent, status, bytes each way. `model` and tokens are what the answer of a model said of itself.
     """
 
     method: str
@@ -125,6 +128,9 @@ class Request:
     status: int
     bytes_up: int = 0
     bytes_down: int = 0
+    model: str = ""
+    tokens_in: int = 0
+    tokens_out: int = 0
 
 
 @dataclass(frozen=True, slots=True)

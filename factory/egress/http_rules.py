@@ -25,6 +25,7 @@ _OF_CONNECTION = frozenset(
     b"connection keep-alive proxy-connection proxy-authorization proxy-authenticate te trailer"
     b" upgrade http2-settings expect transfer-encoding".split()
 )
+_TWO_WAYS = re.compile(r"%2[ef5]|%5c|\\|//|;|/\.{1,2}(?:/|$)", re.IGNORECASE)
 _TARGET = re.compile(rb"[\x21-\x7e]+")
 
 
@@ -45,7 +46,9 @@ class HeaderCredential:
     """Name what is added to each request to one host: a header (in small letters) and its whole
     value.
 
-    `watcher` finds it in an answer. No text that is made of one contains its value.
+    `watcher` finds it in an answer. No text that is made of one contains its value. `requests` are
+    the only ones that are sent on, each a method and a path, a `*` at whose end is whatever
+    follows; none: all are.
     """
 
     host: str
@@ -53,6 +56,7 @@ class HeaderCredential:
     header: str
     value: bytes = field(repr=False)
     watcher: Watcher = field(repr=False)
+    requests: tuple[tuple[str, str], ...] = ()
 
     @property
     def place(self) -> str:
@@ -97,6 +101,8 @@ def judge_request(
     if len(said) != 1 or said[0] not in hosts:
         raise Refused(421, "its Host header is not the host that was asked for")
     origin = _origin(target, hosts)
+    if credential.requests and not _is_named(method, origin, credential.requests):
+        raise Refused(403, "the user's grant names other requests than this one")
     own = credential.header.encode("ascii")
     dropped = {
         *_OF_CONNECTION,
@@ -159,6 +165,20 @@ def _origin(target: bytes, hosts: set[str]) -> bytes:
     if found is None or found[1].decode("latin-1").lower() not in hosts:
         raise Refused(421, "its target is not on the host that was asked for")
     return found[2] or b"/"
+
+
+def _is_named(method: bytes, origin: bytes, requests: Iterable[tuple[str, str]]) -> bool:
+    """Return whether a request is one of those named. A path that servers read in two ways (an
+    encoded dot or slash, a segment of dots) is none of them.
+    """
+    path = origin.partition(b"?")[0].decode("latin-1")
+    if _TWO_WAYS.search(path):
+        return False
+    return any(
+        method.decode("ascii") == verb
+        and (path.startswith(named[:-1]) if named.endswith("*") else path == named)
+        for verb, named in requests
+    )
 
 
 def judge_answer(status: int, headers: Headers, echo: Echo) -> Headers:

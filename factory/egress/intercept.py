@@ -33,6 +33,7 @@ from factory.egress.http_rules import (
 )
 from factory.egress.reach import Served
 from factory.egress.secured import Secured
+from factory.egress.usage import UsageReader
 
 PROTOCOL = "http/1.1"
 # A 426 has to name what is spoken here (RFC 9110, 15.5.22).
@@ -135,6 +136,7 @@ class _Service:
         self._host = h11.Connection(h11.CLIENT, max_incomplete_event_size=MOST_HEAD)
         self._far: Secured | None = None
         self._up = self._down = 0  # of the request under way
+        self._usage = UsageReader(b"")
         self._status = 0  # what the host answered to it; where it did not, what the pack got
         self.requests: list[Request] = []
 
@@ -155,7 +157,8 @@ class _Service:
         except Refused:
             return Reason.INTERCEPTED
         except _Cut:
-            return Reason.BYTES
+            over = self._near.read > self._bounds.bytes_up
+            return Reason.BYTES_UP if over else Reason.BYTES_DOWN
         except TimeoutError:
             return Reason.IDLE
         except OSError:
@@ -167,6 +170,7 @@ class _Service:
         OSError.
         """
         self._up = self._down = self._status = 0
+        self._usage = UsageReader(b"")
         asked = self._asked()
         if asked is None:
             return False
@@ -200,7 +204,11 @@ class _Service:
         method = asked.method.decode("ascii", "replace")[:32]
         path = self._shown(asked.target)
         place = self._credential.place
-        self.requests.append(Request(method, place, path, self._status, self._up, self._down))
+        said = self._usage.end()
+        counts = (self._status, self._up, self._down)
+        self.requests.append(
+            Request(method, place, path, *counts, said.model, said.tokens_in, said.tokens_out)
+        )
 
     # --- towards the host
 
@@ -286,12 +294,14 @@ class _Service:
                     raise Refused(502, "the answer is another protocol")
             elif isinstance(event, h11.Response):
                 self._status = event.status_code
+                self._usage = UsageReader(dict(event.headers).get(b"content-type", b""))
                 headers = list(judge_answer(event.status_code, tuple(event.headers), echo))
                 head = h11.Response(
                     status_code=event.status_code, headers=headers, reason=_reason(event, echo)
                 )
             elif isinstance(event, h11.Data | h11.EndOfMessage):
                 last = isinstance(event, h11.EndOfMessage)
+                self._usage.feed(b"" if isinstance(event, h11.EndOfMessage) else bytes(event.data))
                 given = (
                     echo.end()
                     if isinstance(event, h11.EndOfMessage)

@@ -27,20 +27,20 @@ class Meter:
         self._up, self._down = bounds.bytes_up, bounds.bytes_down
 
     def up(self, count: int) -> None:
-        """Take bytes that leave. Raise Refusal BYTES where the bound is passed; they must then not
-        be sent.
+        """Take bytes that leave. Raise Refusal BYTES_UP where the bound is passed; they must then
+        not be sent.
         """
         with self._lock:
             self._up -= count
             if self._up < 0:
-                raise EgressRefusal(Reason.BYTES)
+                raise EgressRefusal(Reason.BYTES_UP)
 
     def down(self, count: int) -> None:
-        """Take bytes that come. Raise as `up` does."""
+        """Take bytes that come. Raise Refusal BYTES_DOWN as `up` does."""
         with self._lock:
             self._down -= count
             if self._down < 0:
-                raise EgressRefusal(Reason.BYTES)
+                raise EgressRefusal(Reason.BYTES_DOWN)
 
 
 class Tunnel:
@@ -64,7 +64,7 @@ class Tunnel:
         return self._in.count
 
     def carry(self, first: bytes) -> None:
-        """Pass `first` on, then everything. Raise Refusal BYTES or IDLE; a side that breaks off
+        """Pass `first` on, then everything. Raise Refusal BYTES_* or IDLE; a side that breaks off
         ends both.
         """
         self._client.setblocking(False)
@@ -118,7 +118,7 @@ class _Way:
         return not self.ended and len(self.waiting) < _MOST_WAITING
 
     def queue(self, content: bytes) -> None:
-        """Take bytes off the meter and let them wait for the sink. Raise Refusal BYTES."""
+        """Take bytes off the meter and let them wait for the sink. Raise as the meter."""
         self._take(len(content))
         self.waiting += content
 

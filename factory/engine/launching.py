@@ -74,7 +74,7 @@ def _launch_card(card: Card, run: Run, key: Callable[[], str]) -> CardOutcome:
         return CardOutcome(launched.verdict, launched.findings)
     findings = (
         *findings_of(launched.status),
-        *egress.refused(planned.pack, launched.connections),
+        *egress.remarks(planned.pack, launched.connections, planned.limits),
     )
     return CardOutcome(launched.verdict, findings, pack_headline(launched.status) + altered)
 

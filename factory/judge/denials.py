@@ -22,7 +22,7 @@ from factory.model.egress_record import ConnectionRecord
 from factory.model.evidence_text import finding_record
 from factory.model.finding import Finding
 from factory.model.findings.entry import Fact, Facts
-from factory.model.pack import TaskPack
+from factory.model.pack import Limits, TaskPack
 from factory.redact.redaction import Redactor
 from factory.sandbox.properties import Property
 from factory.sandbox.values import ConnectAttempt
@@ -145,6 +145,8 @@ def rule_words(pack: TaskPack, denial: DenialRecord) -> str:
     """Return the rule under which something observed was denied, as one clause."""
     if denial.rule == _SOCKETS:
         return "sockets of the host are never shown"
+    if _of_acceptance(pack, denial):
+        return "acceptance has no network: acceptance.yml does not say allow_network: true"
     if pack.constraints.network.declared:
         return "nothing is reached but through the proxy that HTTPS_PROXY names"
     return "constraints.allow_network is false"
@@ -156,6 +158,8 @@ def remedy_of(pack: TaskPack, denial: DenialRecord) -> str:
     """
     if denial.rule == _SOCKETS:
         return NEVER
+    if _of_acceptance(pack, denial):
+        return "allow it with: allow_network: true in acceptance.yml"
     if denial.tried == "look-up":
         return (
             f"allow it with: {_network(pack, '…')}, the host's name for …; the proxy then looks"
@@ -170,6 +174,13 @@ def remedy_of(pack: TaskPack, denial: DenialRecord) -> str:
     )
 
 
+def _of_acceptance(pack: TaskPack, denial: DenialRecord) -> bool:
+    """Return whether only commands of acceptance tried it, which have not the network of steps."""
+    if not pack.constraints.network.declared or pack.acceptance_network:
+        return False
+    return set(denial.during) <= {command.label for command in pack.acceptance}
+
+
 def refused(record: ConnectionRecord) -> bool:
     """Return whether the proxy denied a connection or cut it; one that reached nobody was not
     denied.
@@ -180,6 +191,27 @@ def refused(record: ConnectionRecord) -> bool:
 def rule_of(record: ConnectionRecord) -> str:
     """Return why the proxy refused a connection, one clause."""
     return SENTENCES[Reason(record.reason)]
+
+
+_BOUNDS: Mapping[str, str] = MappingProxyType(
+    {
+        Reason.IDLE.value: "idle",
+        Reason.TOO_MANY.value: "connections",
+        Reason.BYTES_UP.value: "upload",
+        Reason.BYTES_DOWN.value: "download",
+    }
+)
+
+
+def egress_cut(pack: TaskPack, record: ConnectionRecord, limits: Limits) -> Finding | None:
+    """Return the finding over a connection that a bound of the contract ended; None for another."""
+    key = _BOUNDS.get(record.reason)
+    if key is None:
+        return None
+    bound: int = getattr(limits, key)
+    target = f"{record.host}:{record.port}" if record.host else "a target without a plain name"
+    facts: dict[str, Fact] = {"case": key, "target": target, "bound": bound, "more": 2 * bound}
+    return Finding("EGRESS_CUT", facts, pack=pack.id, location=pack.place(f"/limits/{key}"))
 
 
 def egress_refused(pack: TaskPack, record: ConnectionRecord) -> Finding:

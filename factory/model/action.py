@@ -33,6 +33,10 @@ class LimitsRecord(Document):
     output: int
     changed_lines: int
     attempts: int
+    idle: int
+    connections: int
+    upload: int
+    download: int
 
 
 def limits_record(limits: Limits) -> LimitsRecord:
@@ -45,6 +49,10 @@ def limits_record(limits: Limits) -> LimitsRecord:
         output=limits.output,
         changed_lines=limits.changed_lines,
         attempts=limits.attempts,
+        idle=limits.idle,
+        connections=limits.connections,
+        upload=limits.upload,
+        download=limits.download,
     )
 
 

@@ -92,6 +92,10 @@ CEILINGS = Limits(
     output=64 * MIB,
     changed_lines=LARGEST_INTEGER,
     attempts=3,
+    idle=3600,
+    connections=4096,
+    upload=1024 * MIB,
+    download=16384 * MIB,
 )
 REQUIRED_BY_DEFAULT = frozenset(Property)
 

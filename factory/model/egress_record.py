@@ -16,7 +16,9 @@ _REASONS = tuple(reason.value for reason in Reason)
 
 
 class RequestRecord(Document):
-    """Record one request inside a connection whose TLS the proxy ended."""
+    """Record one request inside a connection whose TLS the proxy ended. `model` and tokens are what
+    the answer of a model said of itself; empty and 0 for any other.
+    """
 
     method: str
     host: str
@@ -24,6 +26,9 @@ class RequestRecord(Document):
     status: _Whole
     bytes_up: _Whole
     bytes_down: _Whole
+    model: str = ""
+    tokens_in: _Whole = 0
+    tokens_out: _Whole = 0
 
 
 class ConnectionRecord(Document):
@@ -88,6 +93,9 @@ def record_of(
                 status=request.status,
                 bytes_up=request.bytes_up,
                 bytes_down=request.bytes_down,
+                model=request.model,
+                tokens_in=request.tokens_in,
+                tokens_out=request.tokens_out,
             )
             for request in connection.requests
         ),

@@ -121,9 +121,12 @@ class FilesChanged(Document):
 
 
 class ScopeLock(Document):
-    """Define SCOPE_LOCK.json: the contract as resolved before anything ran."""
+    """Define SCOPE_LOCK.json: the contract as resolved before anything ran.
 
-    schema_version: Literal[3] = 3
+    `acceptance_network` and `acceptance_cloud` say whether acceptance had what steps had of either.
+    """
+
+    schema_version: Literal[4] = 4
     pack: str
     allowed: tuple[str, ...]
     denied: tuple[str, ...]
@@ -135,6 +138,8 @@ class ScopeLock(Document):
     network_any: bool
     cloud: tuple[str, ...]
     cloud_any: bool
+    acceptance_network: bool = False
+    acceptance_cloud: bool = False
     limits: LimitsRecord
     required_properties: tuple[str, ...]
     artifacts_required: tuple[str, ...]

@@ -17,7 +17,8 @@ FROM_FILE, FROM_VARIABLE = "file", "env"
 _HEADER = r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?"
 _SOURCE = r"(?:env:[A-Za-z_][A-Za-z0-9_]{0,127}|file:/[!-~]{1,1023})"
 UPSTREAM = rf"https?://[A-Za-z0-9.-]{{1,253}}:[1-9][0-9]{{0,4}}/?(?: {_SOURCE})?"
-GRANT = rf"[!-)+-~]{{1,261}} {_HEADER} {_SOURCE}"
+_REQUEST = r"[A-Z]{3,8} /[!-)+-~]{0,1022}\*?"
+GRANT = rf"[!-)+-~]{{1,261}} {_HEADER} {_SOURCE}(?: {_REQUEST}){{0,64}}"
 
 # Headers that control how a message is sent; a credential in one would change the request's kind.
 RESERVED = frozenset(
@@ -29,12 +30,17 @@ RESERVED = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class CloudGrant:
-    """Describe the grant for one host; `form` is a known scheme or the name of a header."""
+    """Describe the grant for one host; `form` is a known scheme or the name of a header.
+
+    `requests` are the only ones that carry the credential, each a method and a path, a `*` at
+    whose end is whatever follows; none: all requests do.
+    """
 
     host: str
     port: int
     form: str
     source: str
+    requests: tuple[tuple[str, str], ...] = ()
 
     @property
     def place(self) -> str:
@@ -62,11 +68,12 @@ def grant_of(text: str) -> CloudGrant | None:
     """Return the grant that a line of configuration writes; None if its form is wrong."""
     if re.fullmatch(GRANT, text) is None:
         return None
-    place, form, source = text.split(" ")
+    place, form, source, *words = text.split(" ")
     if form in RESERVED or problem_with_host(place):
         return None
     host, _, port = place.partition(":")
-    return CloudGrant(host.lower(), int(port or 443), form, source)
+    requests = tuple(zip(words[::2], words[1::2], strict=True))
+    return CloudGrant(host.lower(), int(port or 443), form, source, requests)
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,9 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Limits(StageLimits):
-    """Bound one attempt: seconds for all its commands together, bytes, counts, changed lines."""
+    """Bound one attempt: seconds for all its commands together, bytes, counts, changed lines; and
+    the network of one stage: seconds of silence, connections, bytes each way.
+    """
 
     timeout: int = 900
     memory: int = 2048 * MIB
@@ -53,6 +55,10 @@ class Limits(StageLimits):
     output: int = 16 * MIB
     changed_lines: int = 800
     attempts: int = 1
+    idle: int = 120
+    connections: int = 512
+    upload: int = 256 * MIB
+    download: int = 4096 * MIB
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +152,8 @@ class TaskPack:
 
     `inputs` None means the whole repository is visible. `places` maps a JSON pointer into task.yml
     to its (line, column), for findings. `information` is canonical JSON of every key that has no
-    effect (owner, priority, notes, …), kept for the manifest.
+    effect (owner, priority, notes, …), kept for the manifest. `acceptance_network` and
+    `acceptance_cloud` say whether acceptance has what `constraints` declares of either.
     """
 
     id: str
@@ -173,6 +180,8 @@ class TaskPack:
     expect: Expectation = "any"
     discard: tuple[str, ...] = ()
     judge: JudgeContract = JudgeContract()
+    acceptance_network: bool = False
+    acceptance_cloud: bool = False
     must_prose: tuple[str, ...] = ()
     information: str = "{}"
     places: tuple[tuple[str, int, int], ...] = ()

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from factory.contract.cloud_credentials import CloudAccess
 from factory.contract.cloud_grants import NO_PARSER, granted, judge_cloud
 from factory.contract.network_access import NetworkAccess, trust_of
+from factory.egress.connection import ConnectionBounds
 from factory.egress.http_rules import HeaderCredential
 from factory.egress.reach import Reach
 from factory.egress.rules import rule_of
@@ -25,7 +26,7 @@ from factory.judge.path_guard import display
 from factory.model.finding import Finding
 from factory.model.findings.entry import Facts
 from factory.model.injection import Credential
-from factory.model.pack import TaskPack
+from factory.model.pack import Limits, TaskPack
 from factory.redact.redaction import Redactor
 
 if TYPE_CHECKING:
@@ -82,26 +83,32 @@ class UserCloud:
             found += (Finding("NETWORK_UNAVAILABLE", facts, pack=pack.id, location=place),)
         return found
 
-    def bare_reach(self, pack: TaskPack) -> Reach | None:
+    def bare_reach(self, pack: TaskPack, limits: Limits) -> Reach | None:
         """Return what a pack may reach, without any credential; None where it declares no network,
         and then there is no proxy.
         """
         network = pack.constraints.network
-        return self.reach_to(network.shown) if network.declared else None
+        return self.reach_to(network.shown, limits) if network.declared else None
 
-    def reach_to(self, hosts: tuple[str, ...]) -> Reach:
+    def reach_to(self, hosts: tuple[str, ...], limits: Limits) -> Reach:
         """Return how these hosts are reached by the user's own network, without any credential."""
         network = self._network
-        reach = Reach(hosts, private=network.private, upstream=network.upstream)
+        bounds = ConnectionBounds(
+            connections=limits.connections,
+            bytes_up=limits.upload,
+            bytes_down=limits.download,
+            idle=float(limits.idle),
+        )
+        reach = Reach(hosts, private=network.private, upstream=network.upstream, bounds=bounds)
         if any(rule_of(entry).host == "localhost" for entry in network.private):
             reach = replace(reach, environment=_LOCALHOST)
         return _trusting(reach, network.authorities) if network.authorities else reach
 
-    def reach(self, pack: TaskPack, seconds: float) -> Reach | None:
-        """Return what a stage of at most so many seconds may reach, with the user's credentials;
-        None as `bare_reach`.
+    def reach(self, pack: TaskPack, limits: Limits) -> Reach | None:
+        """Return what a stage within these limits may reach, with the user's credentials; None as
+        `bare_reach`.
         """
-        reach = self.bare_reach(pack)
+        reach = self.bare_reach(pack, limits)
         if reach is None:
             return None
         usable = set(granted(pack, self._access.grants))
@@ -112,7 +119,9 @@ class UserCloud:
         from factory.egress.intercept import CloudInterceptor
 
         authority = Authority(
-            [each.grant.host for each in credentials], datetime.datetime.now(datetime.UTC), seconds
+            [each.grant.host for each in credentials],
+            datetime.datetime.now(datetime.UTC),
+            limits.timeout,
         )
         more = self._network.authorities
         trust = self._trust or partial(trust_of, more)
@@ -151,7 +160,9 @@ def injected_of(credential: Credential) -> HeaderCredential:
     """Return a credential as the interceptor needs it."""
     grant = credential.grant
     watcher = _Watching((credential.value, *credential.known))
-    return HeaderCredential(grant.host, grant.port, grant.header, credential.value, watcher)
+    return HeaderCredential(
+        grant.host, grant.port, grant.header, credential.value, watcher, grant.requests
+    )
 
 
 def shown_path(target: bytes, redactor: Redactor) -> str:

@@ -273,6 +273,8 @@ def scope_lock(pack: TaskPack, config: Config, protected: tuple[str, ...]) -> Sc
         network_any=pack.constraints.network.any_host,
         cloud=pack.constraints.cloud.hosts,
         cloud_any=pack.constraints.cloud.any_host,
+        acceptance_network=pack.acceptance_network,
+        acceptance_cloud=pack.acceptance_cloud,
         limits=limits_record(limits_in_force(pack, config)),
         required_properties=tuple(sorted(wanted.value for wanted in config.required)),
         artifacts_required=pack.artifacts.required,

@@ -158,6 +158,11 @@ class PackStage:
     def __init__(self, stage: Stage, objects: Objects, proxy: EgressProxy | None) -> None:
         self._stage, self._objects, self._proxy = stage, objects, proxy
 
+    @property
+    def networked(self) -> bool:
+        """Return whether its commands have a proxy to the outside."""
+        return self._proxy is not None
+
     def run(
         self, command: CommandSpec, on_output: Callable[[bytes], None] | None = None
     ) -> CommandOutcome:

@@ -145,11 +145,11 @@ class Budget:
         return min(left, float(command.timeout)) if command.timeout else left
 
 
-def environment_in(pack: TaskPack, given: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    """Return variables for a command: those given, and where the pack has no network, those that
+def environment_in(stage: PackStage, given: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Return variables for a command: those given, and where the stage has no network, those that
     say so to package managers, unless they are given in any case of letters.
     """
-    if pack.constraints.network.declared:
+    if stage.networked:
         return tuple(sorted(given.items()))
     named = {name.lower() for name in given}
     more = {name: value for name, value in OFFLINE if name.lower() not in named}
@@ -164,7 +164,7 @@ def run_command(
     bound = budget.of(command)
     pack = planned.pack
     machine.progress.command_started(pack.id, command.label, command.run, bound)
-    environment = environment_in(pack, {**dict(planned.environment), **dict(command.env)})
+    environment = environment_in(stage, {**dict(planned.environment), **dict(command.env)})
     redactor = machine.redactor
     shown = Stream(redactor)
     outcome = stage.run(
@@ -194,11 +194,17 @@ def run_command(
     return Ran(logged, raw, duration, findings, outcome.tried, connections, ended_at, met)
 
 
-def reach_of(machine: Machine, planned: PlannedPack) -> Reach | None:
+def reach_of(machine: Machine, planned: PlannedPack, *, accepting: bool = False) -> Reach | None:
     """Return what a stage of this pack may reach, with the user's credential where they grant a
-    cloud; None where the pack declares nothing, and then there is no proxy.
+    cloud; None where the pack declares nothing, and then there is no proxy. What accepts has
+    either only where acceptance.yml says so: the result is judged by what it is.
     """
-    return machine.cloud.reach(planned.pack, planned.limits.timeout)
+    pack, limits = planned.pack, planned.limits
+    if accepting and not pack.acceptance_network:
+        return None
+    if accepting and not pack.acceptance_cloud:
+        return machine.cloud.bare_reach(pack, limits)
+    return machine.cloud.reach(pack, limits)
 
 
 OnRan: TypeAlias = Callable[[Ran], None]
@@ -336,7 +342,7 @@ def accept(
 ) -> tuple[tuple[Ran, ...], tuple[Collected, ...]]:
     """Run every acceptance command over exactly `visible`, on a layer that is thrown away."""
     pack = planned.pack
-    reach = reach_of(machine, planned)
+    reach = reach_of(machine, planned, accepting=True)
     stage = machine.sandbox.open(PackView(shared, visible), planned.limits, pack.id, reach)
     try:
         done: list[Ran] = []

@@ -8,12 +8,12 @@ redactor first. Does not know a socket.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Literal, TypeAlias
 
-from factory.egress.connection import Connection, Request, Verdict
-from factory.judge.denials import egress_refused
+from factory.egress.connection import Connection, Verdict
+from factory.judge.denials import egress_cut, egress_refused
 from factory.model.egress_record import ConnectionRecord, EgressDocument, record_of
 from factory.model.event import Entry
 from factory.model.events import EgressFinished, ShellConnected
@@ -21,7 +21,7 @@ from factory.model.evidence_text import format_document
 from factory.model.finding import Finding
 from factory.model.findings.entry import Facts
 from factory.model.layout import IN_RAW, IN_RUN
-from factory.model.pack import TaskPack
+from factory.model.pack import Limits, TaskPack
 from factory.model.verdict import Status
 from factory.plan.site import Site
 from factory.redact.redaction import Redactor
@@ -81,8 +81,12 @@ def _cut(redactor: Redactor, connection: Connection) -> Connection:
         return redactor.redact(text.encode("utf-8", "replace")).content.decode("utf-8", "replace")
 
     requests = tuple(
-        Request(
-            cut(one.method), cut(one.host), cut(one.path), one.status, one.bytes_up, one.bytes_down
+        replace(
+            one,
+            method=cut(one.method),
+            host=cut(one.host),
+            path=cut(one.path),
+            model=cut(one.model),
         )
         for one in connection.requests
     )
@@ -138,18 +142,45 @@ def _status(record: ConnectionRecord) -> Status:
     return Status.PASS if record.verdict == Verdict.ALLOWED.value else Status.BLOCKED
 
 
-def refused(pack: TaskPack, records: Iterable[ConnectionRecord]) -> tuple[Finding, ...]:
-    """Return what the proxy refused a pack in this run, each target once for each reason: remarks,
-    since its own commands decide what a refusal means to them."""
-    found = tuple(
-        dict.fromkeys(
-            egress_refused(pack, record)
-            for record in records
-            if record.verdict == Verdict.REFUSED.value
-        )
+def remarks(
+    pack: TaskPack, records: Iterable[ConnectionRecord], limits: Limits
+) -> tuple[Finding, ...]:
+    """Return what the proxy saw of a pack in this run: what it refused, and what its bounds cut,
+    each target once for each reason, and which models answered. Its own commands decide what that
+    means to them, so none blocks.
+    """
+    rows = tuple(records)
+    cut = {row.number: egress_cut(pack, row, limits) for row in rows}
+    denied = (
+        egress_refused(pack, row)
+        for row in rows
+        if row.verdict == Verdict.REFUSED.value and cut[row.number] is None
     )
-    more = len(found) - _MOST_SHOWN
+    return (
+        *_shown(pack, "EGRESS_CUT", (one for one in cut.values() if one is not None)),
+        *_shown(pack, "EGRESS_REFUSED", denied),
+        *_models(pack, rows),
+    )
+
+
+def _models(pack: TaskPack, rows: Iterable[ConnectionRecord]) -> Iterator[Finding]:
+    """Yield one finding for each model that answered, with what its answers counted."""
+    answered = [one for row in rows for one in row.requests if one.model]
+    for model in sorted({one.model for one in answered})[:_MOST_SHOWN]:
+        own = [one for one in answered if one.model == model]
+        facts: Facts = {
+            "model": model,
+            "count": len(own),
+            "tokens_in": sum(one.tokens_in for one in own),
+            "tokens_out": sum(one.tokens_out for one in own),
+        }
+        yield Finding("MODEL_ASKED", facts, pack=pack.id)
+
+
+def _shown(pack: TaskPack, name: str, found: Iterable[Finding]) -> tuple[Finding, ...]:
+    each = tuple(dict.fromkeys(found))
+    more = len(each) - _MOST_SHOWN
     if more <= 0:
-        return found
+        return each
     facts: Facts = {"case": "more", "count": more, "path": str(IN_RUN.raw.pack(pack.id).egress)}
-    return (*found[:_MOST_SHOWN], Finding("EGRESS_REFUSED", facts, pack=pack.id))
+    return (*each[:_MOST_SHOWN], Finding(name, facts, pack=pack.id))

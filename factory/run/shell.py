@@ -199,7 +199,7 @@ def open_session(
 
 
 def _open(machine: Machine, planned: PlannedPack, visible: Tree, asked: ShellRequest) -> PackStage:
-    reach = machine.cloud.bare_reach(planned.pack)
+    reach = machine.cloud.bare_reach(planned.pack, planned.limits)
     return machine.sandbox.open(
         PackView(planned.shared, visible), planned.limits, asked.name, reach
     )
@@ -256,7 +256,7 @@ def _talked(
     spec = CommandSpec(
         asked.line or _SHELL,
         "",
-        attempt.environment_in(planned.pack, environment),
+        attempt.environment_in(stage, environment),
         float(terms.timeout),
         terms.limits.output,
     )

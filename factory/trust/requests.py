@@ -36,6 +36,10 @@ _UNITS: Mapping[str, str] = {
     "output": "bytes of output from one command",
     "changed_lines": "changed lines",
     "attempts": "attempts",
+    "idle": "seconds of silence on a connection",
+    "connections": "connections to the outside from one stage",
+    "upload": "bytes sent by one stage",
+    "download": "bytes received by one stage",
 }
 
 

@@ -273,6 +273,10 @@ class BundleCheck:
             self.results.differs(
                 "VERIFY_SCOPE", file, f"{name} of task.yml", expected, found, self.pack
             )
+        for name in ("acceptance_network", "acceptance_cloud"):
+            due, found = getattr(contract, name), getattr(lock, name)
+            what = f"{name} by acceptance.yml"
+            self.results.differs("VERIFY_SCOPE", file, what, due, found, self.pack)
         for name, key in _JUDGE_KEYS.items():
             due, found = getattr(contract, key), getattr(lock.judge, name)
             what = f"{key} of acceptance.yml"

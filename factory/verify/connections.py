@@ -17,12 +17,14 @@ ReasonName = Literal[
     "no-server-name",
     "server-name-differs", "server-name-encrypted", "refused-by-interceptor", "too-slow",
     "too-many-at-once",
-    "too-many-connections", "too-many-bytes", "idle-too-long", "left-early", "no-address",
+    "too-many-connections", "too-many-bytes-up", "too-many-bytes-down",
+    "idle-too-long", "left-early", "no-address",
     "unreachable", "refused-by-upstream",
 ]  # fmt: skip
 OTHERS: dict[str, VerdictName] = {
     "done": "allowed",
-    "too-many-bytes": "cut",
+    "too-many-bytes-up": "cut",
+    "too-many-bytes-down": "cut",
     "idle-too-long": "cut",
     "left-early": "failed",
     "no-address": "failed",
@@ -42,6 +44,9 @@ class RequestRow:
     status: Count
     bytes_up: Count
     bytes_down: Count
+    model: str
+    tokens_in: Count
+    tokens_out: Count
 
 
 @dataclass(frozen=True, slots=True)

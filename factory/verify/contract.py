@@ -65,6 +65,8 @@ class Contract:
     network_any: bool
     cloud: tuple[str, ...]
     cloud_any: bool
+    acceptance_network: bool
+    acceptance_cloud: bool
     changed_lines: int
     depends_on: tuple[str, ...]
     judge: tuple[str, ...]
@@ -113,6 +115,8 @@ def read_contract(folder: str, task: bytes, acceptance: bytes) -> Contract:
         network_any="*" in network,
         cloud=() if "*" in cloud else cloud,
         cloud_any="*" in cloud,
+        acceptance_network=_true(asked.get("allow_network")) or bool(_texts(asked.get("deps"))),
+        acceptance_cloud=_true(asked.get("allow_cloud_mutations")),
         changed_lines=_number(limits.get("changed_lines", str(_CHANGED_LINES))),
         depends_on=_texts(written.get("depends_on")),
         **{key: tuple(dict.fromkeys(_texts(asked.get(key)))) for key in _JUDGING},
@@ -158,6 +162,10 @@ def _hosts(value: object) -> tuple[str, ...]:
     if isinstance(value, str) and value.lower() in ("true", "false", *_ABSENT):
         return ("*",) if value.lower() == "true" else ()
     return tuple(sorted({host.lower() for host in _texts(value)}))
+
+
+def _true(value: object) -> bool:
+    return isinstance(value, str) and value.lower() == "true"
 
 
 def _number(value: object) -> int:

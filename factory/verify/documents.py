@@ -131,13 +131,17 @@ class LimitsRow:
     output: Count
     changed_lines: Count
     attempts: Count
+    idle: Count
+    connections: Count
+    upload: Count
+    download: Count
 
 
 @dataclass(frozen=True, slots=True)
 class ScopeLock:
     """Define SCOPE_LOCK.json: the contract as resolved."""
 
-    schema_version: Literal[3]
+    schema_version: Literal[4]
     pack: str
     allowed: Texts
     denied: Texts
@@ -149,6 +153,8 @@ class ScopeLock:
     network_any: bool
     cloud: Texts
     cloud_any: bool
+    acceptance_network: bool
+    acceptance_cloud: bool
     limits: LimitsRow
     required_properties: Texts
     artifacts_required: Texts

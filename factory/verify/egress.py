@@ -131,6 +131,8 @@ class _Record:
             )
             if row.verdict in _REACHED:
                 self._reached(row, record.network)
+            if bundle is not None and row.during != "steps":
+                self._of_acceptance(row, bundle.lock)
 
     def _against_events(self, record: Egress, own: RunEvents) -> None:
         due = [_digest(row) for row in record.connections]
@@ -150,6 +152,13 @@ class _Record:
             )
             for what, due_now, told_now in rows:
                 self.differs(f"connection {row.number}, {what}", due_now, told_now)
+
+    def _of_acceptance(self, row: ConnectionRow, lock: ScopeLock) -> None:
+        what = f"whether connection {row.number}, of acceptance, could be"
+        self.differs(what, lock.acceptance_network, True)
+        if not lock.acceptance_cloud:
+            what = f"requests of connection {row.number}, of acceptance, with a credential"
+            self.differs(what, 0, len(row.requests))
 
     def _reached(self, row: ConnectionRow, network: tuple[str, ...]) -> None:
         where = f"connection {row.number}, which was {row.verdict}"

@@ -401,7 +401,7 @@ def test_bytes_are_bounded(outer: Authority, tmp_path: Path) -> None:
         with made(outer, found, bounds=ConnectionBounds(bytes_up=200_000)) as world:
             with pytest.raises((OSError, http.client.HTTPException)):
                 world.ask("POST", "/", b"x" * 2_000_000)
-            assert world.connections()[0].reason is Reason.BYTES
+            assert world.connections()[0].reason is Reason.BYTES_UP
     assert all(len(body) < 300_000 for *_, body in seen)
 
 

@@ -433,10 +433,14 @@ def test_a_tunnel_in_which_nothing_moves_is_cut(echo: Map, authority: Authority)
 
 
 @pytest.mark.parametrize(
-    "bounds", [ConnectionBounds(bytes_up=200_000), ConnectionBounds(bytes_down=200_000)]
+    ("bounds", "reason"),
+    [
+        (ConnectionBounds(bytes_up=200_000), Reason.BYTES_UP),
+        (ConnectionBounds(bytes_down=200_000), Reason.BYTES_DOWN),
+    ],
 )
 def test_the_stage_carries_no_more_bytes_than_it_may(
-    echo: Map, authority: Authority, bounds: ConnectionBounds
+    echo: Map, authority: Authority, bounds: ConnectionBounds, reason: Reason
 ) -> None:
     with proxy(DECLARED, echo.outside, bounds) as client:
         link, _ = client.connect(f"{HOST}:443")
@@ -452,10 +456,10 @@ def test_the_stage_carries_no_more_bytes_than_it_may(
             again.recv(1)
         again.close()
         second = client.only()
-    assert (one.verdict, one.reason) == (Verdict.CUT, Reason.BYTES)
+    assert (one.verdict, one.reason) == (Verdict.CUT, reason)
     assert max(one.bytes_up, one.bytes_down) <= 200_000 + 20_000
     assert min(bounds.bytes_up - one.bytes_up, bounds.bytes_down - one.bytes_down) >= 0
-    assert second.reason is Reason.BYTES, "the bound is of the stage, not of a connection"
+    assert second.reason is reason, "the bound is of the stage, not of a connection"
 
 
 def test_too_many_at_once_are_turned_away(echo: Map) -> None:

@@ -42,13 +42,15 @@ steps:
   - {{name: fetch, run: "mkdir -p docs && python fetch.py https://{HOST}/a.txt https://evil.example.org/ > docs/a.txt"}}
 """
 CHECK = f"""
+allow_network: true
 checks: [{{name: same, run: 'python fetch.py https://{HOST}/a.txt | cmp - docs/a.txt'}}]
 """
 LOCAL = """
 constraints: {{allow_network: ["localhost:{port}"]}}
 scope: {{allowed_paths: ["local/**"]}}
+limits: {{connections: 1}}
 steps:
-  - {{name: ask, run: "mkdir local && python fetch.py http://localhost:{port}/a.txt > local/a.txt"}}
+  - {{name: ask, run: "mkdir local && python fetch.py {url} {url} > local/a.txt"}}
 """
 SOME = "checks: [{name: some, run: 'test -s local/a.txt'}]\n"
 PLAIN = """
@@ -91,7 +93,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
         local = f"localhost:{near}"
         world.grant(f"host {local} TASK-0003")
         world.write("factory.toml", f'[network]\nhosts = ["{HOST}", "{local}"]\n')
-        world.pack("TASK-0003-local", LOCAL.format(port=near), SOME)
+        world.pack("TASK-0003-local", LOCAL.format(port=near, url=f"http://{local}/a.txt"), SOME)
         world.commit()
         own = {"FACTORY_NETWORK_PRIVATE": local, "FACTORY_NETWORK_CA_FILE": str(folder / "ca.pem")}
         world.granted = {**world.granted, **own}
@@ -129,7 +131,8 @@ def test_the_run_passes_and_each_connection_is_on_record(ran: Run) -> None:
 
 def test_a_local_model_is_reached_by_name_and_recorded(ran: Run) -> None:
     record = json.loads((ran.folder / "raw/TASK-0003/EGRESS.json").read_text("utf-8"))
-    (row,) = record["connections"]
+    row, second = record["connections"]
+    assert (second["reason"], second["host"]) == ("too-many-connections", "")
     assert (row["host"], row["address"]) == ("localhost", "127.0.0.1")
     assert (row["verdict"], row["via"]) == ("allowed", "")
     policy = json.loads((ran.folder / "attestations/policy.json").read_text("utf-8"))
@@ -186,7 +189,10 @@ def test_the_report_says_in_its_first_lines_who_reached_what(ran: Run) -> None:
 
 
 def test_a_refusal_is_a_remark_and_why_says_what_would_allow_it(ran: Run) -> None:
-    (found,) = ran.world.status()["findings"]
+    cut, found = sorted(ran.world.status()["findings"], key=lambda one: one["id"])
+    assert (cut["id"], cut["severity"], cut["pack"]) == ("EGRESS_CUT", "warning", "TASK-0003")
+    assert cut["message"].startswith("it had 1 connections; ")
+    assert "raise limits.connections to 2" in cut["hint"]
     assert (found["id"], found["severity"], found["pack"]) == (
         "EGRESS_REFUSED",
         "note",

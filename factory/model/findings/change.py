@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from factory.model.findings.entry import CatalogueEntry, Facts, error, note, warning
+from factory.model.findings.entry import CatalogueEntry, Facts, error, warning
 
 _NEVER = "Nothing in a contract can allow it."
 _ALL = " The complete list is in FILES_CHANGED.json."
@@ -288,45 +288,6 @@ CHANGE: Mapping[str, CatalogueEntry] = {
         remedy="nothing in the contract can allow it; leave the credential out of {path}, and renew"
         " it; if it is none: factory grant --not-credential NAME|DIGEST",
         examples=({"path": "out/env.txt", "kinds": ("GitHub token",)},),
-    ),
-    "EGRESS_REFUSED": note(
-        "the egress proxy refused a connection; what that means to a pack, its commands say",
-        sentence={
-            "declare": "it tried {target}; the egress proxy refused that: {why}",
-            "never": "it tried {target}; the egress proxy refused that: {why}",
-            "other": "it tried {target}; the egress proxy refused that: {why}",
-            "more": "it tried {count} targets more that the egress proxy refused",
-        },
-        hint={
-            "declare": "If it is intended, add {add:yaml} to constraints.allow_network.",
-            "never": _NEVER,
-            "other": _NEVER,
-            "more": "All of them are in {path} of the run.",
-        },
-        remedy={
-            "declare": "allow it with: constraints: {{allow_network: {allow:yaml}}}, and grant the"
-            " host with: factory grant",
-            "never": "nothing in the contract can allow it; where the host is one of your own"
-            " network, or this host, your own configuration can: [network] private",
-            "other": "nothing in the contract can allow it; the program has to do something else",
-            "more": "see all of them in {path} of the run",
-        },
-        examples=(
-            {
-                "case": "declare",
-                "target": "a.example:443",
-                "add": "a.example",
-                "allow": ("b.example", "a.example"),
-                "why": "the pack's allow_network does not name it",
-            },
-            {
-                "case": "never",
-                "target": "a.example:443",
-                "why": "its name resolves to an address that is not public",
-            },
-            {"case": "other", "target": "a.example:443", "why": "the first bytes are no TLS"},
-            {"case": "more", "count": 12, "path": "raw/T-1/EGRESS.json"},
-        ),
     ),
     # limits
     "LIMIT_TIME": error(

@@ -367,8 +367,14 @@ CONTRACT: Mapping[str, CatalogueEntry] = {
     ),
     "CLOUD_GRANTED": warning(
         "the user lets a pack change what is in a cloud; it never sees the credential",
-        sentence="may change the contents of {places}, with your credential, which it never sees",
-        examples=({"places": ("api.example",)},),
+        sentence={
+            "any": "may change the contents of {places}, with your credential, which it never sees",
+            "requests": "may send {requests}, with your credential, which it never sees",
+        },
+        examples=(
+            {"case": "any", "places": ("api.example",)},
+            {"case": "requests", "requests": ("POST api.example/v1/responses",)},
+        ),
     ),
     "CLOUD_NOT_GRANTED": error(
         "cloud mutations are declared that the user's configuration does not grant",
@@ -405,11 +411,14 @@ CONTRACT: Mapping[str, CatalogueEntry] = {
         },
         hint={
             "secrets": "remove it; secret reads are never granted",
-            "variable": "remove it; credentials never reach a pack",
+            "variable": "remove it, or write a placeholder as its value: no credential reaches a"
+            " pack, and the proxy adds yours to what leaves it; see docs/factory/AGENTS.md",
         },
         remedy={
             "secrets": "nothing in the contract can allow it: remove allow_secrets",
-            "variable": "nothing in the contract can allow it: remove {name} from env",
+            "variable": "nothing in the contract can allow it: write {{{name}: placeholder}} under"
+            " env, and name the host with your credential under [cloud] inject in your own"
+            " configuration; see docs/factory/AGENTS.md",
         },
         examples=(
             {"case": "secrets", "found": "true"},

@@ -1,11 +1,12 @@
-"""List findings about the host: what it lacks, and what it does not enforce."""
+"""List findings about the host: what it lacks, what it does not enforce, what its proxy refused."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from factory.model.findings.entry import CatalogueEntry, error, warning
+from factory.model.findings.entry import CatalogueEntry, error, note, warning
 
+_NO_CONTRACT = "Nothing in a contract can allow it."
 _WRITABLE = "free some space or make that folder writable, then run again"
 
 HOST: Mapping[str, CatalogueEntry] = {
@@ -235,6 +236,75 @@ HOST: Mapping[str, CatalogueEntry] = {
             },
             {"case": "met", "what": "launch:T-1", "found": "KeyError: 'a'"},
             {"case": "error", "found": "expected git gc to end with 0, found 1", "advice": ""},
+        ),
+    ),
+    "EGRESS_REFUSED": note(
+        "the egress proxy refused a connection; what that means to a pack, its commands say",
+        sentence={
+            "declare": "it tried {target}; the egress proxy refused that: {why}",
+            "never": "it tried {target}; the egress proxy refused that: {why}",
+            "other": "it tried {target}; the egress proxy refused that: {why}",
+            "more": "it tried {count} targets more that the egress proxy refused",
+        },
+        hint={
+            "declare": "If it is intended, add {add:yaml} to constraints.allow_network.",
+            "never": _NO_CONTRACT,
+            "other": _NO_CONTRACT,
+            "more": "All of them are in {path} of the run.",
+        },
+        remedy={
+            "declare": "allow it with: constraints: {{allow_network: {allow:yaml}}}, and grant the"
+            " host with: factory grant",
+            "never": "nothing in the contract can allow it; where the host is one of your own"
+            " network, or this host, your own configuration can: [network] private",
+            "other": "nothing in the contract can allow it; the program has to do something else",
+            "more": "see all of them in {path} of the run",
+        },
+        examples=(
+            {
+                "case": "declare",
+                "target": "a.example:443",
+                "add": "a.example",
+                "allow": ("b.example", "a.example"),
+                "why": "the pack's allow_network does not name it",
+            },
+            {
+                "case": "never",
+                "target": "a.example:443",
+                "why": "its name resolves to an address that is not public",
+            },
+            {"case": "other", "target": "a.example:443", "why": "the first bytes are no TLS"},
+            {"case": "more", "count": 12, "path": "raw/T-1/EGRESS.json"},
+        ),
+    ),
+    "MODEL_ASKED": note(
+        "a model answered the pack through the proxy; the counts are the service's own words",
+        sentence="{model} answered {count:request|requests}: {tokens_in} tokens in, {tokens_out}"
+        " out, as the proxy saw",
+        examples=({"model": "gpt-5", "count": 3, "tokens_in": 1200, "tokens_out": 340},),
+    ),
+    "EGRESS_CUT": warning(
+        "a bound of the network ended a connection, or kept it from beginning",
+        sentence={
+            "idle": "its connection to {target} was silent for {bound} seconds and was cut",
+            "connections": "it had {bound} connections; {target} and all later ones were refused",
+            "upload": "its connection to {target} was cut: it had sent {bound} bytes",
+            "download": "its connection to {target} was cut: it had received {bound} bytes",
+            "more": "{count} connections more were cut",
+        },
+        hint={
+            "idle": "If it has to wait longer, raise limits.idle to {more}.",
+            "connections": "If it needs more, raise limits.connections to {more}.",
+            "upload": "If it has to send more, raise limits.upload to {more}.",
+            "download": "If it has to receive more, raise limits.download to {more}.",
+            "more": "All of them are in {path} of the run.",
+        },
+        examples=(
+            {"case": "idle", "target": "a.example:443", "bound": 120, "more": 240},
+            {"case": "connections", "target": "a.example:443", "bound": 512, "more": 1024},
+            {"case": "upload", "target": "a.example:443", "bound": 1000, "more": 2000},
+            {"case": "download", "target": "a.example:443", "bound": 1000, "more": 2000},
+            {"case": "more", "count": 12, "path": "raw/T-1/EGRESS.json"},
         ),
     ),
 }

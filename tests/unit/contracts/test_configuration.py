@@ -66,7 +66,9 @@ def test_every_value_is_read() -> None:
         base_ref="origin/main",
         required=REQUIRED_BY_DEFAULT,
         protected=("infra/**", "LICENSE"),
-        ceilings=Limits(1800, 2 << 30, 128, 1 << 30, 16 << 20, 500, 2),
+        ceilings=Limits(
+            *(1800, 2 << 30, 128, 1 << 30, 16 << 20, 500, 2), *(240, 600, 1 << 29, 2 << 30)
+        ),
         overlap=OverlapPolicy.MERGE,
         isolation=IsolationMode.OVERLAY,
         python="/usr/bin/python3",
@@ -170,7 +172,9 @@ def test_ceilings_join_by_key_and_only_fall() -> None:
 
 def test_ceilings_are_finite_by_default() -> None:
     gib = 1 << 30
-    expected = Limits(3600, 4 * gib, 1024, 8 * gib, gib // 16, LARGEST_INTEGER, 3)
+    expected = Limits(
+        3600, 4 * gib, 1024, 8 * gib, gib // 16, LARGEST_INTEGER, 3, 3600, 4096, gib, 16 * gib
+    )
     assert Config().ceilings == expected
 
 

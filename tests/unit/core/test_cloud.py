@@ -44,6 +44,15 @@ def test_both_have_to_say_so() -> None:
     )
 
 
+def test_a_grant_of_some_requests_says_which() -> None:
+    one = declaring(Network(hosts=("api.example.org",)))
+    some = replace(API, requests=(("POST", "/v1/responses"),))
+    (found,) = judge_cloud(one, (some,), {})
+    assert found.message == (
+        "may send POST api.example.org/v1/responses, with your credential, which it never sees"
+    )
+
+
 def test_every_declared_host_needs_a_grant() -> None:
     two = declaring(Network(hosts=("api.example.org", "a.below.org")))
     (told,) = judge_cloud(two, (API,), {})

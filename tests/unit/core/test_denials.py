@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from factory.egress.connection import Connection, Reason
-from factory.judge.denials import NEVER, denied, egress_refused, refused, remedy_of, rule_words
+from factory.judge.denials import (
+    NEVER,
+    denied,
+    egress_cut,
+    egress_refused,
+    refused,
+    remedy_of,
+    rule_words,
+)
+from factory.model.command_kind import CommandKind
 from factory.model.denial import MOST, DenialRecord, DeniedDocument
 from factory.model.egress_record import ConnectionRecord, record_of
 from factory.model.finding import Finding
-from factory.model.pack import Constraints, Network
+from factory.model.pack import Command, Constraints, Limits, Network
 from factory.redact.redaction import Redactor
 from factory.sandbox.values import ConnectAttempt
 from tests.pack_values import pack
@@ -177,6 +188,20 @@ def connection(host: str, port: int, reason: Reason) -> ConnectionRecord:
     return record_of(Connection(1, host, port, "", reason, 0, 0, 1), 1, "steps", 1)
 
 
+def test_acceptance_without_the_network_of_steps_is_named() -> None:
+    one = DenialRecord(
+        tried="look-up", what="a name", rule="net_isolated", count=1, during=("tests-1",), facts={}
+    )
+    command = Command("tests-1", CommandKind.TESTS, "tests-1", "true")
+    split = replace(NETWORKED, acceptance=(command,))
+    assert "acceptance has no network" in rule_words(split, one)
+    assert remedy_of(split, one) == "allow it with: allow_network: true in acceptance.yml"
+    both = replace(split, acceptance_network=True)
+    assert "HTTPS_PROXY" in rule_words(both, one)
+    mixed = one.model_copy(update={"during": ("step-1", "tests-1")})
+    assert "HTTPS_PROXY" in rule_words(split, mixed)
+
+
 def test_what_the_proxy_refused_is_allowed_by_naming_the_host_where_that_was_why() -> None:
     assert (
         egress_refused(PACK, connection("b.example", 443, Reason.NOT_DECLARED)).remedy
@@ -191,7 +216,18 @@ def test_what_the_proxy_refused_is_allowed_by_naming_the_host_where_that_was_why
     assert private.endswith("your own configuration can: [network] private")
     other = egress_refused(PACK, connection("b.example", 443, Reason.NOT_TLS)).remedy
     assert other.startswith("nothing in the contract can allow it; ")
+    assert egress_cut(PACK, connection("b.example", 443, Reason.DONE), Limits()) is None
+    for reason, key, more in (
+        (Reason.IDLE, "idle", 240),
+        (Reason.TOO_MANY, "connections", 1024),
+        (Reason.BYTES_UP, "upload", 1 << 29),
+        (Reason.BYTES_DOWN, "download", 1 << 33),
+    ):
+        cut = egress_cut(PACK, connection("b.example", 443, reason), Limits())
+        assert cut is not None
+        assert (cut.id, cut.blocks) == ("EGRESS_CUT", False)
+        assert f"raise limits.{key} to {more}." in cut.hint
     assert refused(connection("b.example", 443, Reason.NOT_DECLARED))
-    assert refused(connection("b.example", 443, Reason.BYTES))
+    assert refused(connection("b.example", 443, Reason.BYTES_UP))
     assert not refused(connection("b.example", 443, Reason.DONE))
     assert not refused(connection("b.example", 443, Reason.UNREACHABLE))

@@ -351,5 +351,5 @@ def test_every_reason_has_a_sentence_and_one_verdict() -> None:
     assert set(nouns.SENTENCES) == set(nouns.VERDICTS) == set(Reason)
     assert nouns.VERDICTS[Reason.DONE] is Verdict.ALLOWED
     assert nouns.VERDICTS[Reason.NOT_PUBLIC] is Verdict.REFUSED
-    assert nouns.VERDICTS[Reason.BYTES] is Verdict.CUT
+    assert nouns.VERDICTS[Reason.BYTES_UP] is Verdict.CUT
     assert nouns.VERDICTS[Reason.UNREACHABLE] is Verdict.FAILED

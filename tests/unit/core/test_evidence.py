@@ -150,4 +150,8 @@ def test_limits_stand_in_evidence_as_they_are() -> None:
         "output": 16 << 20,
         "changed_lines": 800,
         "attempts": 1,
+        "idle": 120,
+        "connections": 512,
+        "upload": 256 << 20,
+        "download": 4 << 30,
     }

@@ -139,6 +139,57 @@ def test_another_protocol_is_refused(name: bytes, value: bytes, status: int) -> 
 
 
 @pytest.mark.parametrize(
+    ("method", "target", "sent"),
+    [
+        (b"POST", b"/v1/responses", True),
+        (b"POST", b"/v1/responses?x=/../", True),
+        (b"POST", b"https://api.example.org/v1/responses", True),
+        (b"GET", b"/v1/models/a/b", True),
+        (b"GET", b"/v1/responses", False),
+        (b"POST", b"/v1/responses/", False),
+        (b"POST", b"/v1/responses/../fine_tuning/jobs", False),
+        (b"POST", b"/v1/fine_tuning/jobs", False),
+        (b"DELETE", b"/v1/models/a", False),
+        (b"GET", b"/v1/models", False),
+        (b"GET", b"/v1/models/../organization", False),
+        (b"GET", b"/v1/models/%2e%2E/organization", False),
+        (b"GET", b"/v1/models/..%2Forganization", False),
+        (b"GET", b"/v1/models/a//b", False),
+        (b"OPTIONS", b"*", False),
+    ],
+)
+def test_a_grant_that_names_requests_is_for_no_other(
+    method: bytes, target: bytes, sent: bool
+) -> None:
+    text = "api.example.org x-api-key env:K POST /v1/responses GET /v1/models/*"
+    grant = grant_of(text)
+    assert grant is not None
+    credential = injected_of(Credential(grant, b"value-of-the-key"))
+    if sent:
+        assert (b"x-api-key", b"value-of-the-key") in judge_request(
+            method, target, (HOST,), credential
+        ).headers
+        return
+    with pytest.raises(Refused) as found:
+        judge_request(method, target, (HOST,), credential)
+    assert (found.value.status, "names other requests" in found.value.why) == (403, True)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "api.example.org x-api-key env:K POST",
+        "api.example.org x-api-key env:K POST v1",
+        "api.example.org x-api-key env:K post /v1",
+        "api.example.org x-api-key env:K POST /v1 GET",
+        "api.example.org x-api-key env:K POST /v*1",
+    ],
+)
+def test_a_grant_with_half_a_request_is_none(text: str) -> None:
+    assert grant_of(text) is None
+
+
+@pytest.mark.parametrize(
     "hosts",
     [
         (),

@@ -52,7 +52,17 @@ judge_tests = test_result
 del test_result  # a function of ours; pytest would take it for a test
 
 LIMITS = LimitsRecord(
-    timeout=1, memory=2, processes=3, disk=4, output=5, changed_lines=6, attempts=1
+    timeout=1,
+    memory=2,
+    processes=3,
+    disk=4,
+    output=5,
+    changed_lines=6,
+    attempts=1,
+    idle=7,
+    connections=8,
+    upload=9,
+    download=10,
 )
 LOCK = ScopeLock(
     pack="T-1",
