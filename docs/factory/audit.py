@@ -5,7 +5,8 @@
 
 The current folder contains `run` (the run's folder), `signer.pub` (the public key that you trust),
 `repository` (a clone that has the base commit) and, if you have them, `ledger.jsonl` (the whole
-ledger) and `since` (a checkpoint that you kept). See AUDIT.md. Each step ends with a line that says
+ledger), `since` (a checkpoint that you kept) and `cosigners` (for each further key that must have
+signed, `NAME.pub` and `NAME.intoto.jsonl`). See AUDIT.md. Each step ends with a line that says
 what agrees; the first thing that does not agree is one sentence and exit code 1. `--step N` does
 one step alone. Shares no code with the software that it audits.
 """
@@ -21,7 +22,7 @@ import stat
 import subprocess
 import sys
 
-VERSION = 1
+VERSION = 2
 BELIEVED = """To be believed still: that the signer's host ran these commands, under the enforcement that
 each provenance states, and that they printed this; times; why a pack was run again; that signer.pub
 is the key of whom you think; that the contract's YAML means what its text says: each scope, host
@@ -30,6 +31,7 @@ which part of a file that is half code changed."""
 PROVENANCE = "https://slsa.dev/provenance/v1"
 TEST_RESULT = "https://in-toto.io/attestation/test-result/v0.1"
 SUMMARY = "https://slsa.dev/verification_summary/v1"
+COSIGNATURE = "urn:codex-orchestrator:cosignature:1"
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 STATEMENTS = "attestations/attestations.intoto.jsonl"
 LISTS = ("bundles", "report", "ledger", "files")
@@ -134,28 +136,28 @@ def step_1(run_id):
 # ── 2. who signed ────────────────────────────────────────────────────────────
 
 
-def public_key():
-    """The 32 raw bytes of signer.pub, the key's id, and its id in envelopes."""
+def public_key(file="signer.pub"):
+    """The 32 raw bytes of a public key, the key's id, and its id in envelopes."""
     done = subprocess.run(
-        ["openssl", "pkey", "-pubin", "-in", "signer.pub", "-outform", "DER"], capture_output=True
+        ["openssl", "pkey", "-pubin", "-in", file, "-outform", "DER"], capture_output=True
     )
-    hold(done.returncode == 0 and len(done.stdout) == 44, "signer.pub is no Ed25519 public key")
+    hold(done.returncode == 0 and len(done.stdout) == 44, f"{file} is no Ed25519 public key")
     raw = done.stdout[-32:]
     named = {"keytype": "ed25519", "keyval": {"public": raw.hex()}, "scheme": "ed25519"}
     text = json.dumps(named, sort_keys=True, separators=(",", ":"))
     return raw, f"ed25519:{hashlib.sha256(raw).hexdigest()[:16]}", hashlib.sha256(text.encode()).hexdigest()
 
 
-def check_signature(what, message, signature):
+def check_signature(what, message, signature, key="signer.pub"):
     scalar = int.from_bytes(signature[32:], "little")
     possible = len(signature) == 64 and 0 < scalar < ORDER and any(signature[:32])
     hold(possible, f"{what} has bytes in place of a signature that no key makes")
     for name, content in (("message", message), ("signature", signature)):
         with open(f"audit/{name}", "wb") as stream:
             stream.write(content)
-    words = "-verify -pubin -inkey signer.pub -rawin -in audit/message -sigfile audit/signature"
+    words = f"-verify -pubin -inkey {key} -rawin -in audit/message -sigfile audit/signature"
     done = subprocess.run(["openssl", "pkeyutl", *words.split()], capture_output=True)
-    hold(done.returncode == 0, f"{what} is not signed by signer.pub")
+    hold(done.returncode == 0, f"{what} is not signed by {key}")
 
 
 def step_2(run_id):
@@ -179,6 +181,33 @@ def step_2(run_id):
         check_signature(f"statement {number}", message, decoded(made[0]["sig"], f"statement {number}"))
         hold(made[0]["keyid"] == dsse_id, f"statement {number} names another key than signed it")
     print(f"2. the checkpoint and {len(envelopes())} statements by {key_id}, which is signer.pub")
+    names = sorted(os.listdir("cosigners")) if os.path.isdir("cosigners") else []
+    known = {raw}
+    for key in (f"cosigners/{name}" for name in names if name.endswith(".pub")):
+        also, also_id, named = public_key(key)
+        hold(also not in known, f"{key} is a key that signed already")
+        known.add(also)
+        check_cosigner(run_id, key, key[:-4] + ".intoto.jsonl", named)
+        print(f"2. {also_id}, which is {key}, signed these files too")
+
+
+def check_cosigner(run_id, key, file, named):
+    """A further key signed a statement about this run's manifest, which names every file."""
+    try:
+        with open(file, "rb") as stream:
+            envelope = parsed(stream.read(), file)
+    except OSError:
+        sys.exit(f"{file} is missing")
+    payload, made = decoded(envelope["payload"], file), envelope["signatures"]
+    hold(len(made) == 1 and envelope["payloadType"] == PAYLOAD_TYPE, f"{file} is another envelope")
+    message = b"DSSEv1 %d %s %d %s" % (len(PAYLOAD_TYPE), PAYLOAD_TYPE.encode(), len(payload), payload)
+    check_signature(file, message, decoded(made[0]["sig"], file), key)
+    hold(made[0]["keyid"] == named, f"{file} names another key than signed it")
+    said = parsed(payload, file)
+    hold(said["predicateType"] == COSIGNATURE, f"{file} is a statement of another type")
+    about = [{"name": "RUN_MANIFEST.json", "digest": {"sha256": sha256("RUN_MANIFEST.json")}}]
+    hold(said["subject"] == about, f"{file} is about other files")
+    hold(said["predicate"]["resourceUri"] == f"urn:codex-orchestrator:run:{run_id}", f"{file} is about another run")
 
 
 # ── 3. what was signed is this run ────────────────────────────────────────────

@@ -60,6 +60,7 @@ options
   --all                 every run of this repository
   --path DIR            the run in this folder, copied from anywhere
   --key FILE            the run must be signed by the public key in FILE, or by one of several
+  --signature FILE      a signature that somebody added to the run: factory keys sign --file
   --checkpoint FILE     the ledger must continue this checkpoint, kept apart; may be given again
   --since CHECKPOINT    every run that finished after this checkpoint, which the ledger must
                         continue: a file, ref:REF or note:COMMIT (factory ledger export-checkpoint)
@@ -112,6 +113,7 @@ def define(command: str, parser: Parser) -> None:
     parser.add_argument("--strict", action="store_true")
     parser.add_argument("--record", action="store_true")
     parser.add_argument("--key", action="append", type=Path, metavar="FILE", default=[])
+    parser.add_argument("--signature", action="append", type=Path, metavar="FILE", default=[])
     parser.add_argument("--checkpoint", action="append", type=Path, metavar="FILE", default=[])
     add_refs(parser, base=False)
 
@@ -127,8 +129,11 @@ def run(command: str, given: Namespace) -> CommandResult:
         raise UsageError(
             "--record is for runs of this repository, not for --path", "see: factory verify --help"
         )
+    if given.signature and (given.all or given.since):
+        raise UsageError("--signature is about one run", "see: factory verify --help")
     began = time.monotonic()
-    witness = _Witness(tuple(given.key), tuple(given.checkpoint), flags_of(given))
+    files = (tuple(given.key), tuple(given.checkpoint), tuple(given.signature))
+    witness = _Witness(*files, flags_of(given))
     if given.path is not None:
         verified = _verify_folder(here(), given.path, witness)
     elif given.since:
@@ -301,11 +306,12 @@ _MOST_BYTES = 16 * 1024  # of a public key or a checkpoint
 @dataclass(frozen=True, slots=True)
 class _Witness:
     """List files that an auditor brings: public keys that they trust, checkpoints that they
-    kept. `flags` are settings of the command line.
+    kept, signatures that were added to the run. `flags` are settings of the command line.
     """
 
     keys: tuple[Path, ...] = ()
     checkpoints: tuple[Path, ...] = ()
+    signatures: tuple[Path, ...] = ()
     flags: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -403,14 +409,34 @@ def _kept(path: Path) -> Checkpoint:
         ) from error
 
 
+def _added(path: Path) -> bytes:
+    try:
+        return read_plain(path, session.MOST_SIGNATURE)
+    except OSError as error:
+        what = f"expected a signature in {str(path)!r}: {error.strerror or error}"
+        raise UsageError(what, "make one with: factory keys sign") from error
+
+
+def verified_by(run_id: str, path: Path | None, flags: Mapping[str, str]) -> Verified:
+    """Return one run, verified with the keys and the policy of this user: that of the id, or the
+    one in the folder `path`. Raise Refusal, UsageError.
+    """
+    witness = _Witness(flags=flags)
+    if path is not None:
+        return _verify_folder(here(), path, witness)[0]
+    return _verify_runs(here(), run_id, False, witness)[0]
+
+
 def _asked(found: Repository | None, witness: _Witness) -> Caller:
     given = tuple(map(_given_key, witness.keys))
     kept = {str(path): _kept(path) for path in witness.checkpoints}
     own = user_keys(found.root if found is not None else None)
     pins = _users_pins(own)
     keys = (*given, *_users(own, pins))
+    added = {str(path): _added(path) for path in witness.signatures}
     if found is None:
-        return Caller(keys, checkpoints=kept, now=time.time(), thresholds=pins.for_runs())
+        alone = Caller(keys, checkpoints=kept, now=time.time(), thresholds=pins.for_runs())
+        return replace(alone, cosignatures=added)
     config = sound_config(found.root, witness.flags)
     return Caller(
         keys,
@@ -422,6 +448,7 @@ def _asked(found: Repository | None, witness: _Witness) -> Caller:
         time.time(),
         pins.for_runs(),
         _written(found.root / STATE_FOLDER),
+        added,
     )
 
 

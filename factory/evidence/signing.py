@@ -85,7 +85,7 @@ def _refusal(site: Site, key: PublicKey) -> str:
 
 def _excluded(terms: PinnedKey, now: str) -> str:
     if "run" not in terms.purposes:
-        return f"is for {', '.join(terms.purposes) or 'nothing'}, not for runs"
+        return "is not for runs"
     if terms.since and now < terms.since:
         return f"counts since {terms.since}"
     for end, word in ((terms.until, "counted until"), (terms.revoked, "is revoked from")):

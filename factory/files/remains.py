@@ -20,6 +20,7 @@ from factory.model.layout import (
     GIT_SCRATCH,
     REBUILDS,
     REVIEWS,
+    SIGNATURES,
     SURVEYS,
     VIEWS,
 )
@@ -36,6 +37,7 @@ OPEN_FOLDERS = (
     GIT_OBJECTS.at("info"),
     REVIEWS,
     REBUILDS,
+    SIGNATURES,
 )
 _DRAFT = re.compile(
     r"probe-.*|prove-.*|rebuild-.*|shell-.*|\.(etc|python)-[0-9a-f]{20}-[0-9]+-[0-9a-f]{8}"

@@ -316,6 +316,7 @@ WORKTREES = Folder("worktrees")
 TRASH = Folder("trash")
 REVIEWS = Folder("reviews")
 REBUILDS = Folder("rebuilds")
+SIGNATURES = Folder("signatures")
 DETERMINISM = Folder("determinism")
 FOLDERS = (BUNDLES, CACHE, GIT, LOCKS, RUNS, MARKERS, WORKTREES)
 
@@ -354,6 +355,13 @@ def review(run_id: str) -> str:
 def rebuild(run_id: str) -> str:
     """Return the path of the signed outcome of `verify --rebuild` of a run."""
     return REBUILDS.at(f"{run_id}.intoto.jsonl")
+
+
+def cosignature(run_id: str, key_file: str) -> str:
+    """Return the path of the signature that a key added to a run; `key_file` is the name of the
+    file that the key is pinned by.
+    """
+    return SIGNATURES.at(f"{run_id}.{key_file.removesuffix('.pub')}.intoto.jsonl")
 
 
 def determinism(pack_id: str) -> str:

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from factory.strict.document import Document, Field
 
 PINS_FILE = "keys.json"
-Purpose = Literal["run", "release", "approval", "cache"]
+Purpose = Literal["run"]
 KeyId = Annotated[str, Field(pattern=r"^ed25519:[0-9a-f]{16}$")]
 Moment = Annotated[
     str, Field(pattern=r"^([0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-6][0-9]Z)?$")

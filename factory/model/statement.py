@@ -28,6 +28,7 @@ BUILD_TYPE: Literal["urn:codex-orchestrator:build-type:task-pack:1"] = (
 )
 BUILDER_ID = "urn:codex-orchestrator:builder:1"  # :<backend>:<class of host>, see BUILDERS.md
 VERIFIER_ID: Literal["urn:codex-orchestrator:verifier:1"] = "urn:codex-orchestrator:verifier:1"
+COSIGNATURE = "urn:codex-orchestrator:cosignature:1"
 STATEMENT_URI = "urn:codex-orchestrator:statement:"
 POLICY_URI: Literal["urn:codex-orchestrator:policy:1"] = "urn:codex-orchestrator:policy:1"
 

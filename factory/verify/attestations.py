@@ -186,7 +186,7 @@ class AttestationCheck(RunPart):
         checkpoint = self._checkpoint()
         if checkpoint is not None:
             SignatureCheck(self.results, self.context, self.status).check(
-                envelopes, checkpoint, policy, ended
+                envelopes, checkpoint, policy, ended, self.seen(paths.RUN_MANIFEST)
             )
 
     def _checkpoint(self) -> Checkpoint | None:

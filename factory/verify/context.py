@@ -57,7 +57,8 @@ class Context:
     because the run is in the repository that made it. `covered` is how many events of the ledger
     lie under a checkpoint that somebody vouches for; `lost` says how the ledger lacks lines that
     this user wrote into it. `now` is the verifier's clock in seconds, 0 where there is none;
-    `thresholds` say how many keys must have signed a run.
+    `thresholds` say how many keys must have signed a run, `cosignatures` are signatures that were
+    added to it, by the names of their files.
     """
 
     ledger: WholeLedger | None = None
@@ -73,6 +74,7 @@ class Context:
     lost: str = ""
     now: float = 0.0
     thresholds: tuple[Threshold, ...] = ()
+    cosignatures: Mapping[str, bytes] = field(default_factory=lambda: MappingProxyType({}))
 
 
 def load_ledger(segments: Sequence[Path], sizes: Iterable[int]) -> WholeLedger | None:

@@ -37,6 +37,14 @@ class Way(Enum):
 
 
 CLAIMS = frozenset((Way.CHECKED_OUT, Way.BASE))
+WORDS = {
+    Way.GIVEN: "trusted: given with --key",
+    Way.POLICY: "trusted: pinned in {where}",
+    Way.USER: "trusted: in your folder of keys",
+    Way.OWN: "trusted: your own",
+    Way.CHECKED_OUT: "claimed: pinned in the commit that is checked out",
+    Way.BASE: "claimed: pinned in the run's base commit",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +65,13 @@ class Key:
         ended = terms is not None and ("run" not in terms.purposes or bool(terms.revoked))
         return self.way not in CLAIMS and not ended
 
-    def refusal(self, ended: str) -> str:
+    def refusal(self, ended: str, what: str = "the run ended on") -> str:
         """Return why the key does not count for a run that ended then, one clause; "" if it does.
+        `what` are the words before that time.
 
         A key that is given with `--key` has no terms: whoever gives it says that it counts.
         """
-        return self.terms.refusal(ended) if self.terms is not None else ""
+        return self.terms.refusal(ended, what) if self.terms is not None else ""
 
     @property
     def id(self) -> str:

@@ -15,7 +15,7 @@ from factory.verify.form import AtLeast, FormError, Like, build, value_of
 
 FILE = "keys.json"
 RUN = "run"
-Purpose = Literal["run", "release", "approval", "cache"]
+Purpose = Literal["run"]
 KeyId = Annotated[str, Like(r"ed25519:[0-9a-f]{16}")]
 Moment = Annotated[
     str, Like(r"(?:[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-6][0-9]Z)?")
@@ -32,18 +32,18 @@ class Terms:
     until: Moment
     revoked: Moment
 
-    def refusal(self, ended: str) -> str:
+    def refusal(self, ended: str, what: str) -> str:
         """Return why the key does not count for a run that ended then, one clause; "" if it
-        does.
+        does. `what` are the words before that time.
         """
         if RUN not in self.purposes:
-            return f"it is for {', '.join(self.purposes) or 'nothing'}, not for runs"
+            return "it is not for runs"
         if self.since and ended < self.since:
-            return f"it counts since {self.since}, and the run ended on {ended}"
+            return f"it counts since {self.since}, and {what} {ended}"
         if self.until and ended >= self.until:
-            return f"it counted until {self.until}, and the run ended on {ended}"
+            return f"it counted until {self.until}, and {what} {ended}"
         if self.revoked and ended >= self.revoked:
-            return f"it is revoked from {self.revoked} on, and the run ended on {ended}"
+            return f"it is revoked from {self.revoked} on, and {what} {ended}"
         return ""
 
 

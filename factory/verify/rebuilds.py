@@ -14,9 +14,8 @@ from factory.log.dsse import pae
 from factory.model.finding import Finding, Location
 from factory.verify.folder import EvidenceFolder, read_plain
 from factory.verify.form import FormError, value_of
-from factory.verify.notes import PAYLOAD_TYPE, Key, read_envelopes, signed_by
+from factory.verify.notes import PAYLOAD_TYPE, WORDS, Key, read_envelopes, signed_by
 from factory.verify.results import Fact
-from factory.verify.signatures import WORDS
 
 PREDICATE = "urn:codex-orchestrator:reproduction:1"
 _MOST_BYTES = 4 * 1024 * 1024

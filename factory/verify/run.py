@@ -50,9 +50,9 @@ class Outcome(Enum):
 class Verified:
     """Describe the result for one run.
 
-    `place` is its folder ("" if it has none); `status` is the verdict that was evaluated again (""
-    if that was not possible); `signers` are the trusted keys that signed everything; `untrusted`
-    says why there are none.
+    `place` is its folder ("" if it has none), `manifest` the digest of its manifest; `status` is
+    the verdict that was evaluated again ("" if that was not possible); `signers` are the trusted
+    keys that signed everything; `untrusted` says why there are none.
     """
 
     run_id: str
@@ -64,6 +64,7 @@ class Verified:
     place: str = ""
     signers: tuple[str, ...] = ()
     untrusted: Finding | None = None
+    manifest: str = ""
 
     @property
     def outcome(self) -> Outcome:
@@ -110,6 +111,7 @@ def verify_run(run: EvidenceFolder, context: Context) -> Verified:
         tuple(results.facts),
         signers=results.signers,
         untrusted=results.untrusted,
+        manifest=seen(paths.RUN_MANIFEST),
     )
 
 

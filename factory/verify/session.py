@@ -30,7 +30,7 @@ from factory.verify.context import (
 )
 from factory.verify.event_forms import FINISHED
 from factory.verify.events import Brief, Chain
-from factory.verify.folder import DiskFolder, open_folder
+from factory.verify.folder import DiskFolder, open_folder, read_plain
 from factory.verify.form import FormError
 from factory.verify.history import contradiction, lost_lines
 from factory.verify.names import spell
@@ -47,6 +47,7 @@ from factory.verify.trees import FOLDER, TreeEntry, Trees, Unknown
 
 PINS = b"factory.keys"
 _REMOVED = "gc.removed"
+MOST_SIGNATURE = 64 * 1024  # bytes of a file of one signature
 _WAYS = tuple(Way)  # the strongest first
 _COMMIT = re.compile(rb'"base_commit": "([0-9a-f]{40}(?:[0-9a-f]{24})?)"')
 
@@ -71,7 +72,7 @@ class Caller:
     those that the caller kept, by the names of their files. `written` has number and id of the
     last lines that this user wrote into the ledger of that repository, the earliest first. `now`
     is the caller's clock in seconds, 0 where there is none; `thresholds` are those of the caller's
-    own folder of keys.
+    own folder of keys; `cosignatures` are files of signatures that were added to the run.
     """
 
     keys: tuple[Key, ...] = ()
@@ -83,6 +84,7 @@ class Caller:
     now: float = 0.0
     thresholds: tuple[Threshold, ...] = ()
     written: tuple[tuple[int, str], ...] = ()
+    cosignatures: Mapping[str, bytes] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,6 +331,7 @@ def _verify(root: Path, state: _State | None, asked: Caller) -> Verified:
             lost=state.lost,
             ledger_due=state.at_home,
         )
+    context = replace(context, cosignatures=_cosignatures(run, state, asked))
     with _repository(run, asked) as (repository, ours):
         pins = _pins(repository, run, asked, ours) if repository is not None else ()
         pinned, thresholds = _policy_pins(asked)
@@ -337,6 +340,20 @@ def _verify(root: Path, state: _State | None, asked: Caller) -> Verified:
         context = replace(context, repository=repository, keys=keys)
         verified = replace(verify_run(run, context), place=str(root))
         return _with_rebuild(verified, run, keys) if state is not None else verified
+
+
+def _cosignatures(run: DiskFolder, state: _State | None, asked: Caller) -> Mapping[str, bytes]:
+    """Return the signatures that were added to a run: those next to the runs, then those given."""
+    found: dict[str, bytes] = {}
+    folder = run.root.parent.parent / paths.SIGNATURES
+    for name in names_below(folder) if state is not None else ():
+        if name.startswith(f"{run.root.name}.") and name.endswith(paths.SIGNATURE_ENDING):
+            try:
+                content = read_plain(folder / name, MOST_SIGNATURE)
+            except OSError:
+                content = b""  # it has no form, and is named
+            found[f"{paths.SIGNATURES}/{name}"] = content
+    return {**found, **asked.cosignatures}
 
 
 def _with_rebuild(verified: Verified, run: DiskFolder, keys: tuple[Key, ...]) -> Verified:

@@ -14,22 +14,15 @@ from factory.log.dsse import Envelope, pae
 from factory.model.finding import Finding, Location
 from factory.verify import paths
 from factory.verify.context import Context, Demand
+from factory.verify.cosignatures import check_cosignatures
 from factory.verify.documents import Policy, RunStatus
 from factory.verify.events import Chain
-from factory.verify.notes import CLAIMS, PAYLOAD_TYPE, Checkpoint, Key, Way, signed_by
+from factory.verify.notes import CLAIMS, PAYLOAD_TYPE, WORDS, Checkpoint, Key, Way, signed_by
 from factory.verify.pins import Threshold
 from factory.verify.results import Results
 
 _STRENGTH = {"optional": 0, "required": 1, "required-from": 2}
 _ORDER = 2**252 + 27742317777372353535851937790883648493  # of Ed25519's base point
-WORDS = {
-    Way.GIVEN: "trusted: given with --key",
-    Way.POLICY: "trusted: pinned in {where}",
-    Way.USER: "trusted: in your folder of keys",
-    Way.OWN: "trusted: your own",
-    Way.CHECKED_OUT: "claimed: pinned in the commit that is checked out",
-    Way.BASE: "claimed: pinned in the run's base commit",
-}
 
 
 class SignatureCheck:
@@ -46,9 +39,10 @@ class SignatureCheck:
         checkpoint: Checkpoint,
         policy: Policy | None,
         ended: str,
+        manifest: str,
     ) -> None:
         """Check every signature, then decide whether somebody who is trusted made them all; the run
-        ended then.
+        ended then, and its `RUN_MANIFEST.json` has the digest `manifest`.
         """
         ids = self._ids(envelopes[0]) if envelopes else ()
         before = len(self.results.findings)
@@ -74,11 +68,13 @@ class SignatureCheck:
             return
         if everywhere:
             self._fact(len(envelopes), everywhere)
-        thresholds = self.context.thresholds
-        asked = (demand, thresholds)
-        self.results.untrusted = _untrusted(ids, everywhere, self.context.keys, asked, ended)
+        others = check_cosignatures(self.results, self.context, self.status.run_id, manifest)
+        asked = (demand, self.context.thresholds)
+        keys = (self.context.keys, others)
+        self.results.untrusted = _untrusted(ids, everywhere, keys, asked, ended)
         if self.results.untrusted is None:
-            self.results.signers = tuple(key.id for key in everywhere if _counts(key, ended))
+            counted = [key.id for key in everywhere if _counts(key, ended)]
+            self.results.signers = tuple(dict.fromkeys([*counted, *(key.id for key in others)]))
 
     def _signers(self, number: int, envelope: Envelope, ids: tuple[str, ...]) -> list[Key]:
         """Return the known keys whose signatures of one statement fit."""
@@ -200,17 +196,20 @@ def _counts(key: Key, ended: str) -> bool:
 def _untrusted(
     ids: tuple[str, ...],
     signers: list[Key],
-    known: tuple[Key, ...],
+    keys: tuple[tuple[Key, ...], tuple[Key, ...]],
     asked: tuple[Demand, tuple[Threshold, ...]],
     ended: str,
 ) -> Finding | None:
     """Return why the verifier trusts no signer; None if it trusts one, and as many as it asks
-    for.
+    for. `keys` are those that are known, and those that count and signed later.
     """
     demand, thresholds = asked
+    known, others = keys
     given = [key for key in known if key.way is Way.GIVEN]
     trusted = [key for key in signers if _counts(key, ended)]
-    unmet = next((one for one in thresholds if one.missing(key.id for key in trusted)), None)
+    unmet = next(
+        (one for one in thresholds if one.missing(key.id for key in (*trusted, *others))), None
+    )
     found = _named(ids)
     facts: dict[str, str] = {}
     if not ids:
@@ -230,7 +229,8 @@ def _untrusted(
         facts = {"case": "policy", "expected": _named(demand.keys), "found": found}
     elif unmet is not None:
         expected = f"{unmet.need} of {_named(unmet.of)}"
-        facts = {"case": "policy", "expected": expected, "found": found}
+        both = tuple(dict.fromkeys(key.id for key in (*trusted, *others)))
+        facts = {"case": "threshold", "expected": expected, "found": _named(both)}
     if not facts:
         return None
     return Finding("VERIFY_UNTRUSTED", facts, location=Location(paths.CHECKPOINT))

@@ -174,7 +174,7 @@ ALWAYS = {"since": "", "until": "", "revoked": ""}
 @pytest.mark.parametrize(
     ("terms", "why"),
     [
-        ({"purposes": ["release"]}, "is for release, not for runs"),
+        ({"purposes": []}, "is not for runs"),
         ({"purposes": ["run"], "since": "2999-01-01T00:00:00Z"}, "counts since 2999"),
         ({"purposes": ["run"], "until": "2020-01-01T00:00:00Z"}, "counted until 2020"),
         ({"purposes": ["run"], "revoked": "2020-01-01T00:00:00Z"}, "is revoked from 2020"),

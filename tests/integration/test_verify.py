@@ -8,6 +8,7 @@ import base64
 import json
 import os
 import shutil
+import subprocess
 import sys
 import time
 from dataclasses import dataclass
@@ -16,15 +17,19 @@ from pathlib import Path
 import pytest
 
 from factory.engine import rebuild
+from factory.evidence.attestations import enclose, pae, parse_envelopes
 from factory.evidence.ledger_head import sign_checkpoint
 from factory.log import ed25519
 from factory.log.chain import Head
 from factory.log.checkpoint import Checkpoint, format_kept
+from factory.log.dsse import Envelope, format_envelopes
+from factory.log.key import PublicKey, Signature
 from factory.log.merkle import Peaks
 from factory.log.public_key import format_pem, parse_pem
 from factory.model.event import Entry
 from factory.model.ledger_chain import format_event
 from factory.model.signing import origin_of
+from factory.model.statement import PAYLOAD_TYPE
 from factory.verify.form import canonical
 from factory.verify.notes import Key, Way
 from factory.verify.run import Verified
@@ -35,6 +40,8 @@ from tests.verify_kit import small_world
 from tests.world import Ended, World, run
 
 pytestmark = pytest.mark.linux
+
+AUDIT = ROOT / "docs" / "factory" / "audit.py"
 
 
 @dataclass
@@ -379,12 +386,12 @@ def test_a_key_counts_by_its_terms_and_with_others(good: Place, tmp_path: Path) 
     for rows, thresholds, sentence in (
         ([], [], ""),
         ([terms(key, since="2020-01-01T00:00:00Z", until="9999-12-31T00:00:00Z")], [], ""),
-        ([terms(key)], [{**two, "need": 1}, {**two, "purpose": "release"}], ""),
-        ([terms(key, purposes=["release"])], [], "it is for release, not for runs"),
+        ([terms(key)], [{**two, "need": 1}], ""),
+        ([terms(key, purposes=[])], [], "it is not for runs"),
         ([terms(key, since="9999-12-31T00:00:00Z")], [], "it counts since 9999-12-31T00:00:00Z"),
         ([terms(key, until="2020-01-01T00:00:00Z")], [], "it counted until 2020-01-01T00:00:00Z"),
         ([terms(key, revoked="2020-01-01T00:00:00Z")], [], "it is revoked from 2020-01-01"),
-        ([terms(key)], [two], f"expected a signature by 2 of {key}, {other}, as policy requires"),
+        ([terms(key)], [two], f"expected signatures by 2 of {key}, {other}, found those by {key}"),
     ):
         done = verified(rows, *thresholds)
         last = done.out.splitlines()[-1]
@@ -423,6 +430,108 @@ def test_terms_of_the_commit_of_policy_hold_for_its_pins_and_own_keys(
     policy = PolicyCommit(world.git("rev-parse", "HEAD").strip(), "refs/heads/main")
     with pytest.raises(Unreadable, match="expected terms of keys in "):
         verify_at(good.run, Caller(repository=world.root, policy=policy))
+
+
+def test_a_second_signature_meets_a_threshold(good: Place, tmp_path: Path) -> None:
+    """Bob verifies, then signs what Alice ran; both signatures together are what policy asks for.
+    A signature of Bob alone stands in for nothing, and none about another run is taken.
+    """
+    world = copied(good.world, tmp_path / "repository")
+    alice = parse_pem(world.factory("keys", "export", **good.env).out.encode())
+    bob = {"HOME": str(tmp_path / "bob"), "XDG_CONFIG_HOME": ""}
+    folder = tmp_path / "bob" / ".config" / "codex-orchestrator" / "trusted-keys"
+    folder.parents[2].mkdir()
+    refused = world.factory("keys", "sign", **bob)
+    assert (refused.rc, "SIGNING_KEY_UNKNOWN" in refused.text) == (2, True)
+    assert world.factory("keys", "new", **bob).rc == 0
+    refused = world.factory("keys", "sign", **bob)
+    assert (refused.rc, "RUN_NOT_SIGNED" in refused.text) == (2, True)
+    assert "whose public key is not" in refused.text
+    folder.mkdir(mode=0o700)
+    (folder / "alice.pub").write_bytes(format_pem(alice))
+    named = parse_pem(world.factory("keys", "export", **bob).out.encode())
+    document = {
+        "schema_version": 1,
+        "keys": [],
+        "thresholds": [{"purpose": "run", "need": 2, "of": [alice.key_id, named.key_id]}],
+    }
+    (folder / "keys.json").write_text(json.dumps(document))
+    for place in folder.iterdir():
+        place.chmod(0o600)
+    done = world.factory("verify", **bob)
+    assert (done.rc, done.out.splitlines()[-1]) == (2, "INTACT, NOT TRUSTED")
+    both = f"{alice.key_id}, {named.key_id}"
+    assert f"expected signatures by 2 of {both}, found those by {alice.key_id}" in done.out
+    signed = world.factory("keys", "sign", **bob)
+    assert (signed.rc, f"signed {good.run_id} by {named.key_id}" in signed.out) == (0, True)
+    done = world.factory("verify", **bob)
+    assert done.rc == 0, done.text
+    assert f"also by {named.key_id} (trusted: your own), on 2" in done.out
+    again = world.factory("keys", "sign", good.run_id, **bob)
+    assert (again.rc, "already" in again.out) == (0, True), again.text
+    assert "already" in world.factory("keys", "sign", **good.env).out  # who ran it
+    (kept,) = (world.state / "signatures").iterdir()
+    judge_as_auditor(good.run, kept, alice, named, tmp_path)
+    content = kept.read_bytes()
+    kept.unlink()
+    copy, file = tmp_path / "copy", tmp_path / "bob.jsonl"
+    shutil.copytree(good.run, copy)
+    file.write_bytes(content)
+    words = ("verify", "--path", str(copy), "--signature", str(file))
+    assert world.factory(*words, **bob).rc == 0
+    done = world.factory("keys", "sign", "--path", str(copy), "--file", str(file), **bob)
+    assert "is not signed: could not be checked: ledger chain: " in done.text
+    (envelope,) = parse_envelopes(content)
+    other = envelope.payload.replace(good.run_id.encode(), b"factory_20260101_000000_00000000_001")
+    signer = ed25519.parse_private_pem(next((folder.parent / "keys").glob("*.pem")).read_bytes())
+    forged = {
+        f"expected a signature by {named.key_id} that fits": Envelope(
+            envelope.payload.replace(b'"timeVerified":"2', b'"timeVerified":"1'),
+            PAYLOAD_TYPE,
+            envelope.signatures,
+        ),
+        "about this run, found one about another": enclose(
+            other, (Signature(signer.key, signer.sign(pae(other))),)
+        ),
+    }
+    for sentence, one in forged.items():
+        file.write_bytes(format_envelopes((one,)))
+        done = world.factory(*words, **bob)
+        assert (done.rc, sentence in done.out) == (2, True), done.text
+        assert done.out.splitlines()[-1].startswith("NOT VERIFIED  1 finding")
+    # a stranger's run that only Bob vouches for stays a stranger's
+    file.write_bytes(content)
+    (folder / "alice.pub").unlink()
+    (folder / "keys.json").unlink()
+    done = world.factory(*words, **bob)
+    assert done.out.splitlines()[-1].startswith("INTACT, NOT TRUSTED")
+
+
+def judge_as_auditor(
+    run: Path, signature: Path, first: PublicKey, second: PublicKey, folder: Path
+) -> None:
+    """AUDIT takes the second signature, and refuses it under another key or about another run."""
+    place = folder / "audit"
+    (place / "cosigners").mkdir(parents=True)
+    (place / "run").symlink_to(run)
+    (place / "signer.pub").write_bytes(format_pem(first))
+    key, added = place / "cosigners" / "bob.pub", place / "cosigners" / "bob.intoto.jsonl"
+    key.write_bytes(format_pem(second))
+
+    def step(run_id: str = run.name) -> tuple[int, str]:
+        words = ("python3", "-I", str(AUDIT), run_id, "--step", "2")
+        done = subprocess.run(words, cwd=place, capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout + done.stderr
+
+    assert "cosigners/bob.intoto.jsonl is missing" in step()[1]
+    shutil.copy(signature, added)
+    rc, said = step()
+    assert (rc, f"2. {second.key_id}, which is cosigners/bob.pub, signed" in said) == (0, True)
+    assert "is about another run" in step("factory_1")[1]
+    key.write_bytes(format_pem(ed25519.parse_private_pem(ed25519.make_pem()).key))
+    assert step()[0] == 1
+    key.write_bytes(format_pem(first))
+    assert "is a key that signed already" in step()[1]
 
 
 def test_a_copied_state_folder_keeps_its_ledger(good: Place, tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ BASE = "the base commit's own files, in a scratch repository that goes away"
 
 WRITERS = {
     "factory/__main__.py": "the version, a literal",
+    "factory/commands/keys.py": "a signature over digests, in a file that was named",
     "factory/commands/ledger.py": "a checkpoint: digests and signatures, in a file that was named",
     "factory/run/other_conditions.py": OURS,
     "factory/files/fs_guard.py": BELOW,

@@ -101,6 +101,14 @@ LEDGER: Mapping[str, CatalogueEntry] = {
             for case in ("pin", "file")
         ),
     ),
+    "RUN_NOT_SIGNED": error(
+        "a run is not signed by another key, since it could not be verified whole",
+        sentence="the run {run} is not signed: {problem}",
+        hint="Bring what is missing (the repository, the ledger, the public key of who made the"
+        " run), see: factory verify",
+        remedy="no change of the contract is needed: verify the run first, with: factory verify",
+        examples=({"run": "factory_1", "problem": "could not be checked: the ledger"},),
+    ),
     "SIGNING_KEY_UNKNOWN": error(
         "there is no key of that id",
         sentence={

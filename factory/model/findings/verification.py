@@ -164,6 +164,7 @@ VERIFICATION: Mapping[str, CatalogueEntry] = {
             "demand": "expected a signature by {expected}, given with --key, found one by {found}",
             "policy": "expected a signature by {expected}, as policy requires, found one by"
             " {found}",
+            "threshold": "expected signatures by {expected}, found those by {found}",
         },
         hint={
             "unsigned": "A run is signed where a key is at hand: factory keys new",
@@ -172,6 +173,7 @@ VERIFICATION: Mapping[str, CatalogueEntry] = {
             "terms": "Ask for a run that a key signed which counts for it.",
             "demand": "Ask for a run that the holder of that key signed.",
             "policy": "Ask for a run that one of those keys signed.",
+            "threshold": "Each of the others adds its signature with: factory keys sign RUN_ID",
         },
         remedy="no change of the contract is needed: find out who signed the run, and ask its"
         " holder for the public key",
@@ -182,6 +184,7 @@ VERIFICATION: Mapping[str, CatalogueEntry] = {
             {"case": "terms", "found": "ed25519:0a1b2c3d", "why": "it is not for runs"},
             {"case": "demand", "expected": "ed25519:0a1b2c3d", "found": "ed25519:4e5f6a7b"},
             {"case": "policy", "expected": "ed25519:0a1b2c3d", "found": "ed25519:4e5f6a7b"},
+            {"case": "threshold", "expected": "2 of a, b, c", "found": "a"},
         ),
     ),
     "VERIFY_EGRESS": _check(
