@@ -11,6 +11,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Collection
 from functools import partial
+from pathlib import Path
 
 from factory.commands.options import Parser, here, new_file, read_named, run_id
 from factory.engine import wiring
@@ -48,7 +49,7 @@ or a run's. consistency says whether the ledger of checkpoint OLD is the beginni
 NEW, each a run, a checkpoint file, or now. export-checkpoint makes a checkpoint of the whole
 ledger, signed where a key is at hand, and prints it, or keeps it in a file, a Git ref or the note
 of a commit, for you to push to another place: factory verify --since shows later what was taken
-away.
+away. Where policy names places ([evidence] checkpoints), it is kept there.
 
   factory ledger --since 2026-01-31 --status BLOCKED
   factory ledger --limit 1 --raw-events
@@ -234,22 +235,33 @@ def _export(site: Site, given: Namespace) -> CommandResult:
         raise Refusal(Finding("LEDGER_NO_CHECKPOINT", {"case": "event", "seq": 1, "count": 0}))
     content = format_kept(kept)
     size = kept.checkpoint.size
-    program = find_git(site.repository.root)
-    if given.file is not None:
-        write_atomic(given.file, content, mode=0o644)
-        where = str(given.file)
-    elif given.ref is not None:
-        put_ref(program, site.repository, given.ref, content)
-        where = given.ref
-    elif given.note is not None:
-        put_note(program, site.repository, given.note, content)
-        where = f"the note of {given.note} under {NOTES}"
-    else:
+    named = {"file": given.file, "ref": given.ref, "note": given.note}
+    places = [f"{kind}:{word}" for kind, word in named.items() if word is not None]
+    places = places or list(site.config.evidence_checkpoints)
+    if not places:
         text = content.decode("utf-8")
         details = {"size": size, "checkpoint": text}
         return CommandResult(Status.PASS, tuple(text.splitlines()), details=details)
-    lines = (f"kept   {size} events in {where}", "", "Next   push it to where nobody rewrites it")
-    return CommandResult(Status.PASS, lines, details={"size": size, "place": where})
+    kept_in = [_put(site, place, content) for place in places]
+    lines = [f"kept   {size} events in {where}" for where in kept_in]
+    lines += ["", "Next   push it to where nobody rewrites it"]
+    return CommandResult(Status.PASS, tuple(lines), details={"size": size, "places": kept_in})
+
+
+def _put(site: Site, place: str, content: bytes) -> str:
+    """Keep a checkpoint in a file, a ref or a note; return where, for people. Raise UsageError,
+    Refusal DISK_UNWRITABLE.
+    """
+    kind, _, word = place.partition(":")
+    if kind == "file":
+        write_atomic(Path(word), content, mode=0o644)
+        return word
+    program = find_git(site.repository.root)
+    if kind == "ref":
+        put_ref(program, site.repository, word, content)
+        return word
+    put_note(program, site.repository, word, content)
+    return f"the note of {word} under {NOTES}"
 
 
 def _consistency(site: Site, old: str, new: str) -> CommandResult:

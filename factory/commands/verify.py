@@ -373,6 +373,8 @@ def _since(found: Repository, word: str) -> tuple[str, Checkpoint]:
     UsageError.
     """
     kind, _, rest = word.partition(":")
+    if kind == "file":
+        return rest, _kept(here() / rest)
     if kind not in ("ref", "note"):
         return word, _kept(here() / word)
     read = read_ref if kind == "ref" else read_note
@@ -380,6 +382,17 @@ def _since(found: Repository, word: str) -> tuple[str, Checkpoint]:
         return rest, read_checkpoint(read(find_git(found.root), found, rest))
     except FormError as error:
         raise UsageError(f"expected a checkpoint in {word!r}: {error}", _EXPORT) from error
+
+
+def _due(found: Repository, places: Iterable[str]) -> dict[str, Checkpoint | None]:
+    """Return the checkpoint in each place that policy names; None where none can be read."""
+    due: dict[str, Checkpoint | None] = {}
+    for place in places:
+        try:
+            due[place] = _since(found, place)[1]
+        except UsageError:
+            due[place] = None
+    return due
 
 
 _EXPORT = "keep one with: factory ledger export-checkpoint"
@@ -438,6 +451,8 @@ def _asked(found: Repository | None, witness: _Witness) -> Caller:
         alone = Caller(keys, checkpoints=kept, now=time.time(), thresholds=pins.for_runs())
         return replace(alone, cosignatures=added)
     config = sound_config(found.root, witness.flags)
+    due = _due(found, config.evidence_checkpoints)
+    kept |= {place: one for place, one in due.items() if one is not None}
     return Caller(
         keys,
         Demand(config.signing_policy.value, tuple(config.signing_key_ids)),
@@ -449,6 +464,7 @@ def _asked(found: Repository | None, witness: _Witness) -> Caller:
         pins.for_runs(),
         _written(found.root / STATE_FOLDER),
         added,
+        due,
     )
 
 

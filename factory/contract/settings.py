@@ -156,6 +156,15 @@ def _key_id(text: str) -> str:
     return text
 
 
+def _checkpoint(text: str) -> str:
+    if not re.fullmatch(forms.CHECKPOINT_PLACE, text):
+        raise Unfit(
+            f"{quoted(text)} names no place of a checkpoint",
+            "write ref:refs/factory/checkpoint, or file: and an absolute path",
+        )
+    return text
+
+
 _DURATION = measure(
     forms.duration_of,
     forms.DURATION,
@@ -204,6 +213,11 @@ def _other_interpreter(value: str, _users: Any) -> str:
 def _other_keys(value: tuple[str, ...], users: tuple[str, ...] | None) -> str:
     beyond = sorted(set(value) - set(users)) if users is not None else ()
     return f"{', '.join(beyond)} is not among the user's keys" if beyond else ""
+
+
+def _other_files(value: tuple[str, ...], users: tuple[str, ...] | None) -> str:
+    beyond = [one for one in value if one.startswith("file:") and one not in (users or ())]
+    return f"a repository cannot name a file of this host, {beyond[0]}" if beyond else ""
 
 
 _NEUTRAL, _TIGHTENS, _REQUEST, _USER = Direction
@@ -258,6 +272,7 @@ SECTIONS: Mapping[str, str] = {
     "network": "List hosts that packs may declare.",
     "cloud": "Name hosts that get a credential, and its source. User's own file only.",
     "signing": "Set which signature a run's evidence needs.",
+    "evidence": "Set where checkpoints of the ledger are kept besides.",
     "judge": "Set what judges a result in addition to its commands. A repository may add, never"
     " remove.",
 }
@@ -453,6 +468,16 @@ SETTINGS: tuple[Setting, ...] = (
         many(_key_id, matching(KEY_ID)),
         "Ids of the keys that required-from means.",
         _other_keys,
+    ),
+    Setting(
+        "evidence_checkpoints",
+        "evidence",
+        "checkpoints",
+        _TIGHTENS,
+        many(_checkpoint, matching(forms.CHECKPOINT_PLACE)),
+        "Where a checkpoint must be kept that covers a run: ref:refs/NAME/NAME or file:/PATH.",
+        _other_files,
+        adds_up=True,
     ),
     Setting(
         "judge_patterns",

@@ -116,8 +116,9 @@ class Config:
     `network_authorities` is the text of `network_ca_file`, `network_upstream_proxy` names the proxy
     that reaches the outside and the source of its login; `recheck_budget` is how many extra
     acceptance runs may be spent on finding a culprit; `signing_key_ids` are the keys that
-    `required-from` accepts; `cloud_inject` names hosts, headers and where a credential is, never
-    its value.
+    `required-from` accepts; `evidence_checkpoints` are the places where a checkpoint must be kept
+    that covers a run; `cloud_inject` names hosts, headers and where a credential is, never its
+    value.
     `result_branch`, `result_message` and `result_author` are texts of the result's branch and its
     commit, `result_sign_off` adds the author's Signed-off-by, `result_sign` is the user's wish that
     Git signs it.
@@ -156,6 +157,7 @@ class Config:
     result_sign: bool = False
     signing_policy: SigningPolicy = SigningPolicy.OPTIONAL
     signing_key_ids: tuple[str, ...] = ()
+    evidence_checkpoints: tuple[str, ...] = ()
     judge_patterns: tuple[str, ...] = ()
     judge_require: tuple[Requirement, ...] = ()
     judge_may_change: tuple[tuple[str, ...], ...] = ()

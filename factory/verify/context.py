@@ -58,7 +58,8 @@ class Context:
     lie under a checkpoint that somebody vouches for; `lost` says how the ledger lacks lines that
     this user wrote into it. `now` is the verifier's clock in seconds, 0 where there is none;
     `thresholds` say how many keys must have signed a run, `cosignatures` are signatures that were
-    added to it, by the names of their files.
+    added to it, by the names of their files. `due` are checkpoints that policy asks for, by place;
+    None for one that is not there.
     """
 
     ledger: WholeLedger | None = None
@@ -75,6 +76,7 @@ class Context:
     now: float = 0.0
     thresholds: tuple[Threshold, ...] = ()
     cosignatures: Mapping[str, bytes] = field(default_factory=lambda: MappingProxyType({}))
+    due: Mapping[str, Checkpoint | None] = field(default_factory=lambda: MappingProxyType({}))
 
 
 def load_ledger(segments: Sequence[Path], sizes: Iterable[int]) -> WholeLedger | None:

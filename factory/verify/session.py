@@ -72,7 +72,8 @@ class Caller:
     those that the caller kept, by the names of their files. `written` has number and id of the
     last lines that this user wrote into the ledger of that repository, the earliest first. `now`
     is the caller's clock in seconds, 0 where there is none; `thresholds` are those of the caller's
-    own folder of keys; `cosignatures` are files of signatures that were added to the run.
+    own folder of keys; `cosignatures` are files of signatures that were added to the run;
+    `due` are the checkpoints that policy asks for, by place, None for one that is not there.
     """
 
     keys: tuple[Key, ...] = ()
@@ -85,6 +86,7 @@ class Caller:
     thresholds: tuple[Threshold, ...] = ()
     written: tuple[tuple[int, str], ...] = ()
     cosignatures: Mapping[str, bytes] = field(default_factory=lambda: MappingProxyType({}))
+    due: Mapping[str, Checkpoint | None] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,6 +317,7 @@ def _verify(root: Path, state: _State | None, asked: Caller) -> Verified:
         demand=asked.demand,
         named=state is not None,
         kept=asked.checkpoints,
+        due=asked.due,
     )
     if state is not None:
         others = {

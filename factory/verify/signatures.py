@@ -8,7 +8,7 @@ RFC 8032 section 5.1.7.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from factory.log.dsse import Envelope, pae
 from factory.model.finding import Finding, Location
@@ -71,7 +71,9 @@ class SignatureCheck:
         others = check_cosignatures(self.results, self.context, self.status.run_id, manifest)
         asked = (demand, self.context.thresholds)
         keys = (self.context.keys, others)
-        self.results.untrusted = _untrusted(ids, everywhere, keys, asked, ended)
+        self.results.untrusted = _untrusted(ids, everywhere, keys, asked, ended) or _uncovered(
+            checkpoint, self.context.due
+        )
         if self.results.untrusted is None:
             counted = [key.id for key in everywhere if _counts(key, ended)]
             self.results.signers = tuple(dict.fromkeys([*counted, *(key.id for key in others)]))
@@ -234,6 +236,24 @@ def _untrusted(
     if not facts:
         return None
     return Finding("VERIFY_UNTRUSTED", facts, location=Location(paths.CHECKPOINT))
+
+
+def _uncovered(own: Checkpoint, due: Mapping[str, Checkpoint | None]) -> Finding | None:
+    """Return which checkpoint that policy asks for does not cover the run with the checkpoint
+    `own`; None if each does. Whether the ledger continues them is asked where the ledger is.
+    """
+    for place, one in due.items():
+        found = ""
+        if one is None:
+            found = "none"
+        elif one.origin != own.origin:
+            found = "one of another ledger"
+        elif one.size < own.size:
+            found = f"one over {one.size} events, of {own.size}"
+        if found:
+            facts = {"case": "checkpoint", "expected": place, "found": found}
+            return Finding("VERIFY_UNTRUSTED", facts, location=Location(paths.CHECKPOINT))
+    return None
 
 
 def _possible(signature: bytes) -> bool:

@@ -150,9 +150,9 @@ def test_a_run_that_is_deleted_under_an_unsigned_line_is_missed(tmp_path: Path) 
     assert "records its removal, and no checkpoint covers that event" in done.out
 
 
-def checkpoint_of(world: World) -> Checkpoint:
-    """Return the checkpoint of a ledger as it is now."""
-    lines = (world.state / "ledger.jsonl").read_bytes().splitlines()
+def checkpoint_of(world: World, size: int | None = None) -> Checkpoint:
+    """Return the checkpoint of a ledger as it is now, or as it was with `size` events."""
+    lines = (world.state / "ledger.jsonl").read_bytes().splitlines()[:size]
     root = Peaks().extended(lines).root
     return Checkpoint(origin_of(json.loads(lines[0])["event_id"]), len(lines), root)
 
@@ -430,6 +430,41 @@ def test_terms_of_the_commit_of_policy_hold_for_its_pins_and_own_keys(
     policy = PolicyCommit(world.git("rev-parse", "HEAD").strip(), "refs/heads/main")
     with pytest.raises(Unreadable, match="expected terms of keys in "):
         verify_at(good.run, Caller(repository=world.root, policy=policy))
+
+
+def test_policy_asks_for_a_checkpoint_in_another_place(good: Place, tmp_path: Path) -> None:
+    """A run is trusted once each named place has a checkpoint that covers it; a repository adds
+    places, and names no file of the host.
+    """
+    world, kept = copied(good.world, tmp_path / "repository"), tmp_path / "kept"
+    world.write("factory.toml", '[evidence]\ncheckpoints = ["ref:refs/factory/checkpoint"]\n')
+    env = {**good.env, "FACTORY_EVIDENCE_CHECKPOINTS": f"file:{kept}"}
+
+    def found(rc: int) -> str:
+        done = world.factory("verify", **env)
+        assert done.rc == rc, done.text
+        return done.out
+
+    due = "expected a checkpoint that covers this run in"
+    assert f"{due} ref:refs/factory/checkpoint, as policy requires, found none" in found(2)
+    assert found(2).endswith("INTACT, NOT TRUSTED\n")
+    done = world.factory("ledger", "export-checkpoint", **env)
+    assert (done.rc, done.out.count("events in ")) == (0, 2), done.text
+    assert "VERIFIED" in found(0)
+    text = kept.read_text()
+    size = int(text.splitlines()[1])
+    early = checkpoint_of(world, size - 1)
+    kept.write_bytes(format_kept(sign_checkpoint(early, None)))
+    assert f"{due} file:{kept}, as policy requires, found one over {size - 1}" in found(2)
+    kept.write_text(text.replace(text.splitlines()[2], "A" * 43 + "=", 1))
+    assert "it was rewritten or forked: expected the first" in found(2)
+    kept.write_text("no checkpoint\n")
+    assert f"{due} file:{kept}, as policy requires, found none" in found(2)
+    world.write("factory.toml", f'[evidence]\ncheckpoints = ["file:{kept}"]\n')
+    done = world.factory("config", **good.env)
+    assert f"a repository cannot name a file of this host, file:{kept}" in done.text
+    done = world.factory("config", **{**env, "FACTORY_EVIDENCE_CHECKPOINTS": "note:HEAD"})
+    assert "names no place of a checkpoint" in done.text
 
 
 def test_a_second_signature_meets_a_threshold(good: Place, tmp_path: Path) -> None:

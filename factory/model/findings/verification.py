@@ -165,6 +165,8 @@ VERIFICATION: Mapping[str, CatalogueEntry] = {
             "policy": "expected a signature by {expected}, as policy requires, found one by"
             " {found}",
             "threshold": "expected signatures by {expected}, found those by {found}",
+            "checkpoint": "expected a checkpoint that covers this run in {expected}, as policy"
+            " requires, found {found}",
         },
         hint={
             "unsigned": "A run is signed where a key is at hand: factory keys new",
@@ -174,6 +176,7 @@ VERIFICATION: Mapping[str, CatalogueEntry] = {
             "demand": "Ask for a run that the holder of that key signed.",
             "policy": "Ask for a run that one of those keys signed.",
             "threshold": "Each of the others adds its signature with: factory keys sign RUN_ID",
+            "checkpoint": "Keep one after each run with: factory ledger export-checkpoint",
         },
         remedy="no change of the contract is needed: find out who signed the run, and ask its"
         " holder for the public key",
@@ -185,6 +188,7 @@ VERIFICATION: Mapping[str, CatalogueEntry] = {
             {"case": "demand", "expected": "ed25519:0a1b2c3d", "found": "ed25519:4e5f6a7b"},
             {"case": "policy", "expected": "ed25519:0a1b2c3d", "found": "ed25519:4e5f6a7b"},
             {"case": "threshold", "expected": "2 of a, b, c", "found": "a"},
+            {"case": "checkpoint", "expected": "ref:refs/factory/checkpoint", "found": "none"},
         ),
     ),
     "VERIFY_EGRESS": _check(

@@ -333,6 +333,7 @@ def test_the_digest_of_a_configuration_is_that_of_the_values_in_force() -> None:
         replace(known, recheck_budget=1),
         replace(known, signing_policy=SigningPolicy.REQUIRED),
         replace(known, signing_key_ids=("k",)),
+        replace(known, evidence_checkpoints=("ref:refs/a/b",)),
         replace(known, judge_patterns=("ci/**",)),
         replace(known, judge_require=("change",)),
         replace(known, judge_may_change=(("tests/**",),)),
