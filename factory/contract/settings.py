@@ -205,9 +205,7 @@ def _never_by_a_repository(clause: str) -> Callable[[Any, Any], str]:
 
 
 def _other_interpreter(value: str, _users: Any) -> str:
-    below_usr = value.startswith("/usr/") and ".." not in value.split("/")
-    of_the_system = "/" not in value or below_usr
-    return "" if of_the_system else "a repository cannot name an interpreter outside /usr"
+    return "a repository cannot name an interpreter by .." if ".." in value.split("/") else ""
 
 
 def _other_keys(value: tuple[str, ...], users: tuple[str, ...] | None) -> str:

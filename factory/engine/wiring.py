@@ -43,7 +43,7 @@ from factory.judge.secrecy import judge_contract_secrets
 from factory.merge.integrator import IntegratorProcess
 from factory.model import layout
 from factory.model.card import Card, CardResult
-from factory.model.config import Config, Source
+from factory.model.config import Config, GrantKind, Source
 from factory.model.errors import Refusal
 from factory.model.finding import Finding, Location
 from factory.model.findings.entry import Facts
@@ -62,7 +62,7 @@ from factory.redact.redaction import Redactor
 from factory.sandbox.backend import SandboxSetting
 from factory.sandbox.host import sandbox_owner
 from factory.sandbox.host_sandbox import HostSandbox
-from factory.sandbox.python_env import ANYWHERE
+from factory.sandbox.python_env import ANYWHERE, folders_beyond
 from factory.trust.grant_store import GrantStore
 from factory.trust.policy_contract import policy_pack
 from factory.trust.requests import granted_by_policy
@@ -258,11 +258,11 @@ def _sandbox_setting(config: Config, root: Path, state: Path, seal: UserSeal) ->
 def _shown_folders(config: Config, root: Path) -> tuple[Path, ...]:
     """Return the folders that an interpreter may lie in, beyond the system's.
 
-    The user's own may lie anywhere. What a work tree contains (pyvenv.cfg, links) cannot name
-    others, nor can a repository's configuration.
+    The user's own may lie anywhere; a repository's only in what the user granted. What a work tree
+    contains (pyvenv.cfg, links) cannot name others.
     """
     if not config.python or dict(config.sources).get("python") is Source.REPOSITORY:
-        return ()
+        return tuple(map(Path, config.python_folders))
     folder = Path(config.python).parent
     lies_here = folder.is_relative_to(root) or folder.resolve().is_relative_to(root.resolve())
     return (folder.parent,) if lies_here else ANYWHERE
@@ -316,8 +316,16 @@ def repository_at(start: Path) -> Repository:
 
 
 def with_grants(config: Config, store: GrantStore) -> Config:
-    """Return a configuration with the user's grants in force. Raise Refusal GRANTS_UNUSABLE."""
-    return replace(config, grants=store.in_force())
+    """Return a configuration with the user's grants in force. An interpreter of a repository's
+    choice is used once the user has granted every folder of it to a pack, else our own is. Raise
+    Refusal GRANTS_UNUSABLE.
+    """
+    grants = store.in_force()
+    of_repository = dict(config.sources).get("python") is Source.REPOSITORY
+    folders = folders_beyond(config.python) if of_repository and config.python else ()
+    granted = {grant.thing for grant in grants if grant.kind is GrantKind.INTERPRETER}
+    python = config.python if granted.issuperset(folders) else ""
+    return replace(config, grants=grants, python=python, python_folders=folders)
 
 
 def grants_here(found: Repository) -> GrantStore:

@@ -59,6 +59,7 @@ class GrantKind(enum.Enum):
     JUDGE = "judge"
     FOLDER = "folder"
     ENVIRONMENT = "environment"
+    INTERPRETER = "interpreter"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,8 @@ class Config:
     `protected` adds scope patterns to the built-in protected list; `ceilings` bounds what a pack
     may declare without a grant; `grants` are what the user granted; `accepted_missing` names
     properties whose absence the user accepts; `backend` is the user's choice of what confines
-    packs; `python` is another interpreter for packs (empty: the orchestrator's own);
+    packs; `python` is another interpreter for packs (empty: the orchestrator's own),
+    `python_folders` are the folders outside /usr that one which the repository names is made of;
     `network_hosts` are those that the user lets every pack reach, `network_within` those that the
     repository narrows packs to (None: it does not), `network_allow_any` is the user's consent to
     any public host, `network_private` are hosts that may be at private addresses,
@@ -140,6 +142,7 @@ class Config:
     isolation: IsolationMode = IsolationMode.AUTO
     backend: str = AUTO
     python: str = ""
+    python_folders: tuple[str, ...] = ()
     network_hosts: tuple[str, ...] = ()
     network_within: tuple[str, ...] | None = None
     network_allow_any: bool = False

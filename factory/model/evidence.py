@@ -191,7 +191,9 @@ class Manifest(Document):
 class GrantRecord(Document):
     """Record what the user granted; `pack` empty: to any pack of the repository."""
 
-    kind: Literal["host", "any-host", "variable", "bound", "judge", "folder", "environment"]
+    kind: Literal[
+        "host", "any-host", "variable", "bound", "judge", "folder", "environment", "interpreter"
+    ]
     thing: str
     pack: str
 

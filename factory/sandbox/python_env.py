@@ -86,6 +86,20 @@ def find_interpreter(word: str) -> Path | None:
     return Path(found) if found else None
 
 
+def folders_beyond(word: str) -> tuple[str, ...]:
+    """Return the real folders, outside /usr and our own installation, that packs would see of an
+    interpreter: its environment and its installation. Only reads links.
+    """
+    executable = find_interpreter(word)
+    if executable is None:
+        return ()
+    prefix, base = executable.parent.parent, executable.resolve().parent.parent
+    wanted = (prefix, base) if (prefix / _CONFIGURATION).is_file() else (base,)
+    return tuple(
+        dict.fromkeys(str(folder.resolve()) for folder in wanted if not _may_show(folder, ()))
+    )
+
+
 def locate_interpreter(word: str, shown: tuple[Path, ...]) -> Interpreter:
     """Describe another interpreter without running it.
 

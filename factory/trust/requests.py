@@ -22,6 +22,7 @@ from factory.model.config import Config, Grant, GrantKind
 from factory.model.environment import ASKER, DeclaredEnvironment
 from factory.model.finding import Finding, Location
 from factory.model.findings.entry import Facts
+from factory.model.names import CONFIG_FILE
 from factory.model.pack import Limits, Network, TaskPack
 from factory.strict import canonical
 from factory.trust.policy_contract import new_permits
@@ -85,6 +86,10 @@ def requests_of(pack: TaskPack, config: Config) -> tuple[GrantRequest, ...]:
             where = pack.place(f"/limits/{limit.name}")
             thing = f"{limit.name}={asked}"
             found.append(GrantRequest(GrantKind.BOUND, thing, pack.id, where))
+    found += [
+        GrantRequest(GrantKind.INTERPRETER, folder, pack.id, Location(CONFIG_FILE))
+        for folder in config.python_folders
+    ]
     here = Location(f"{pack.folder}/acceptance.yml")
     found += [
         GrantRequest(GrantKind.JUDGE, thing, pack.id, here) for thing in new_permits(pack, config)
@@ -215,6 +220,8 @@ def allows(kind: GrantKind, thing: str) -> str:
             return f"read all of your folder {thing} but known credential files, and print it"
         case GrantKind.ENVIRONMENT:
             return "have what packs see prepared by commands that policy_ref does not have"
+        case GrantKind.INTERPRETER:
+            return f"run the interpreter in the folder {thing} of this host, and read all of it"
         case GrantKind.JUDGE:
             key, _, value = thing.partition("=")
             verb = "change these files of its own judge" if key == "may_change" else "retire tests"

@@ -325,7 +325,9 @@ class SigningRow:
 class GrantRow:
     """Record what the user granted; `pack` empty: to any pack of the repository."""
 
-    kind: Literal["host", "any-host", "variable", "bound", "judge", "folder", "environment"]
+    kind: Literal[
+        "host", "any-host", "variable", "bound", "judge", "folder", "environment", "interpreter"
+    ]
     thing: str
     pack: str
 

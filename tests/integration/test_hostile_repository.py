@@ -210,7 +210,9 @@ def test_doit_list_runs_nothing_but_dodo(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("python", ["{root}/bin/python", "{root}/.venv/bin/python", "{root}/link"])
-def test_the_interpreter_that_a_repository_names_is_refused(tmp_path: Path, python: str) -> None:
+def test_the_interpreter_that_a_repository_names_is_asked_for_and_not_run(
+    tmp_path: Path, python: str
+) -> None:
     made = Hostile(tmp_path)
     made.in_path()
     made.venv()
@@ -221,7 +223,8 @@ def test_the_interpreter_that_a_repository_names_is_refused(tmp_path: Path, pyth
     made.world.commit()
     for words in (("plan",), ("why", "TASK-0001"), ("doctor",), ("preflight",), ("oneshot",)):
         said = made.run(str(BIN / "factory"), *words)
-        assert "CONFIG_WEAKENED" in said, said
+        refused = words[0] in ("preflight", "oneshot")
+        assert ("the interpreter that factory.toml names lies in" in said) >= refused, said
         assert made.ran() == ""
 
 

@@ -142,24 +142,54 @@ def test_an_old_sealed_state_that_is_put_back_is_no_pass_under_a_stricter_policy
     assert "up to date" not in ended.out
 
 
-@pytest.mark.parametrize("named", ["/opt/python/bin/python3", "../python", "{home}/bin/python3"])
-def test_an_interpreter_that_names_a_foreign_folder_is_refused(world: World, named: str) -> None:
-    python = named.format(home=world.root.parent / "home")
+def named_python(world: World, python: str) -> None:
     world.write("factory.toml", f'[run]\npython = "{python}"\n')
     world.commit("an interpreter")
+
+
+@pytest.mark.parametrize("named", ["../python", "/opt/../root/bin/python3"])
+def test_an_interpreter_that_no_path_names_is_refused(world: World, named: str) -> None:
+    named_python(world, named)
     ended = world.factory("plan", **known(world))
     assert (ended.rc, "factory.toml:2:10" in ended.text) == (2, True), ended.text
+
+
+@pytest.mark.parametrize("named", ["/opt/no-python/bin/python3", "{home}/bin/python3"])
+def test_an_interpreter_in_a_foreign_folder_is_asked_for(world: World, named: str) -> None:
+    """It is named as a request of each pack, and until it is granted nothing of it is shown."""
+    python = named.format(home=world.root.parent / "home")
+    folder = str(Path(python).parent.parent)
+    named_python(world, python)
+    env = known(world)
+    ended = world.factory("oneshot", **env)
+    assert (ended.rc, f"names lies in {folder}, which you" in ended.out) == (2, True)
+    asked = world.factory("grant", **env).out
+    assert f"interpreter  {folder}" in asked
+    assert f"would let a pack run the interpreter in the folder {folder} of this host" in asked
 
 
 def test_an_interpreter_that_a_later_pull_request_replaces_needs_another_answer(
     world: World,
 ) -> None:
-    """Nothing of a repository's interpreter outside /usr is granted, so none can be replaced."""
-    world.write(".venv/bin/python", "#!/bin/sh\ntouch /tmp/never\n")
-    world.write("factory.toml", '[run]\npython = ".venv/bin/python"\n')
-    world.commit("an interpreter")
-    ended = world.factory("plan", **known(world))
-    assert ended.rc == 2, ended.text
-    world.write(".venv/bin/python", "#!/bin/sh\necho replaced\n")
-    world.commit("replaced")
-    assert world.factory("plan", **known(world)).rc == 2
+    """A grant names real folders: a link that leads to another one is another request."""
+    tools, secret = world.root.parent / "tools", world.root.parent / "secret"
+    (tools / "bin").mkdir(parents=True)
+    (tools / "bin" / "python3").symlink_to("/usr/bin/python3")
+    (tools / "pyvenv.cfg").write_text("home = /usr/bin\n")
+    named_python(world, str(tools / "bin" / "python3"))
+    env = known(world)
+
+    def asked() -> list[str]:
+        rows = json.loads(world.factory("grant", "--json", **env).out)["requests"]
+        return [
+            row["digest"] for row in rows if row["kind"] == "interpreter" and not row["granted"]
+        ]
+
+    digests = asked()
+    assert digests
+    assert world.factory("grant", *digests, **env).rc == 0
+    assert asked() == []
+    tools.rename(secret)
+    tools.symlink_to(secret)
+    found = json.loads(world.factory("grant", "--json", **env).out)["requests"]
+    assert {row["thing"] for row in found if not row["granted"]} == {str(secret)}

@@ -290,6 +290,8 @@ CONTRACT: Mapping[str, CatalogueEntry] = {
             " granted",
             "environment": "its environment ({thing}) is not that of policy_ref, and you have not"
             " granted it",
+            "interpreter": "the interpreter that factory.toml names lies in {thing}, which you have"
+            " not granted",
         },
         hint="It could {allows}. See and answer it with: factory grant",
         remedy="no change of the contract is needed: grant it with: factory grant {digest}; or"
@@ -312,6 +314,12 @@ CONTRACT: Mapping[str, CatalogueEntry] = {
                 "case": "bound",
                 "thing": "timeout=7200",
                 "allows": "use up to 7200 seconds for one attempt",
+                "digest": "0" * 64,
+            },
+            {
+                "case": "interpreter",
+                "thing": "/opt/tools",
+                "allows": "run the interpreter in the folder /opt/tools of this host",
                 "digest": "0" * 64,
             },
             {

@@ -318,6 +318,7 @@ def test_the_digest_of_a_configuration_is_that_of_the_values_in_force() -> None:
         replace(known, isolation=IsolationMode.OVERLAY),
         replace(known, backend="landlock"),
         replace(known, python="/usr/bin/python3"),
+        replace(known, python_folders=("/opt/python",)),
         replace(known, network_hosts=("example.org",)),
         replace(known, network_allow_any=True),
         replace(known, network_within=("example.org",)),
