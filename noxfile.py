@@ -25,7 +25,8 @@ nox.options.sessions = ["lint", "types", "rooms", "tests"]
 WORKERS = ("-n", "3", "--dist", "worksteal")
 # Python images of Docker set it; each worker would then compile all tests in each run.
 COMPILED_ONCE = {"PYTHONDONTWRITEBYTECODE": None}
-CODE = ("factory", "scripts", "taskpacks", "tests", "noxfile.py", "dodo.py")
+PACKAGES = ("factory", "codex_orchestrator_doit")
+CODE = (*PACKAGES, "scripts", "taskpacks", "tests", "noxfile.py", "dodo.py")
 PURE_PERCENT = 95
 OVERALL_PERCENT = 85
 # What fails first where another user, another Python or another file system is met: the sandbox

@@ -15,6 +15,7 @@ Does not know any phase.
 
 from __future__ import annotations
 
+import difflib
 import functools
 import inspect
 import io
@@ -23,14 +24,18 @@ import os
 import sys
 import time
 import traceback
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from doit import loader
+from doit.cmd_info import Info
+from doit.cmd_strace import Strace
 from doit.control import ExecNode, TaskDispatcher
 from doit.exceptions import (
     BaseFail,
+    InvalidCommand,
     InvalidDodoFile,
     InvalidTask,
     TaskError,
@@ -58,6 +63,8 @@ _load_tasks = loader.load_tasks
 _run_all = Runner.run_all
 _select_task = Runner.select_task
 _execute_in_worker = MRunner.execute_task_subprocess
+_info_of_doit = Info._execute  # noqa: SLF001  what a command is has this name in doit
+_strace_of_doit = Strace._execute  # noqa: SLF001
 
 
 def adopt(defaults: list[str], extra: frozenset[str]) -> None:
@@ -69,10 +76,18 @@ def adopt(defaults: list[str], extra: frozenset[str]) -> None:
     """
 
     def load_tasks(namespace: Mapping[str, Any], *words: Any, **more: Any) -> list[Task]:
-        tasks = _load_tasks(_guarded(namespace), *words, **more)
-        return _settled(tasks, defaults, extra)
+        tasks = _settled(_load_tasks(_guarded(namespace), *words, **more), defaults, extra)
+        short = _short_names(tasks)
+        for names in (more.get("args"), namespace.get("DOIT_CONFIG", {}).get("default_tasks")):
+            _lengthen(names, short)
+        for task in tasks:
+            _lengthen(task.task_dep, short)
+            _lengthen(task.setup_tasks, short)
+        return tasks
 
     loader.load_tasks = load_tasks
+    Info._execute = _describe  # noqa: SLF001
+    Strace._execute = _trace  # noqa: SLF001
     Runner.run_all = _run_all_with_cards
     Runner.select_task = _select_with_cards
     MRunner.execute_task_subprocess = _execute_with_cards
@@ -92,6 +107,27 @@ def _settled(tasks: list[Task], defaults: list[str], extra: frozenset[str]) -> l
         *(phase.name for phase in PHASES),
     ]
     return kept
+
+
+def _short_names(tasks: list[Task]) -> dict[str, str]:
+    """Return by short name (`launch:TASK-0101`) the name of the card it means, where that is one
+    only and no task has the short one.
+    """
+    driver = driver_of(tasks)
+    cards = driver.cards.values() if driver is not None else ()
+    found = Counter(f"{card.phase}:{card.pack}" for card in cards if card.pack)
+    taken = {task.name for task in tasks}
+    return {
+        short: card.name
+        for card in cards
+        if card.pack and found[short := f"{card.phase}:{card.pack}"] == 1 and short not in taken
+    }
+
+
+def _lengthen(names: Any, short: Mapping[str, str]) -> None:
+    """Replace short names in a list of doit's, which it goes on to use."""
+    if isinstance(names, list):
+        names[:] = [short.get(name, name) if isinstance(name, str) else name for name in names]
 
 
 def _is_of_this_package(task: Task) -> bool:
@@ -148,6 +184,36 @@ class _NotMade:
 
     def __call__(self) -> TaskError:
         return TaskError(f"its tasks could not be made:\n{self._text}")
+
+
+# ── commands ─────────────────────────────────────────────────────────────────
+
+
+def _describe(command: Info, pos_args: list[str], hide_status: bool = False) -> int:
+    """Do as doit's `info`. Raise InvalidCommand for an unknown name, which doit 0.37 answers with a
+    traceback.
+    """
+    known = {task.name for task in command.task_list}
+    for name in pos_args:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else "`doit list --all` shows every name"
+            raise InvalidCommand(f"expected the name of a task, found {name!r}; {hint}")
+    code: int = _info_of_doit(command, pos_args, hide_status)
+    return code
+
+
+def _trace(command: Strace, show_all: bool) -> int:
+    """Do as doit's `strace`. Raise InvalidCommand for a card: it has no command of doit's."""
+    driver = driver_of(command.task_list)
+    name = command.sel_tasks[0]
+    if driver is not None and name in driver.cards:
+        raise InvalidCommand(
+            f"expected a task with commands of doit's, found {name}: its commands run in a sandbox;"
+            " `factory shell` opens that, and `factory why` shows what was denied"
+        )
+    code: int = _strace_of_doit(command, show_all)
+    return code
 
 
 # ── running ──────────────────────────────────────────────────────────────────

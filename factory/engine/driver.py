@@ -189,7 +189,8 @@ class Driver:
             valid = self._opened().is_up_to_date(card, stored)
         except Exception as error:  # noqa: BLE001  without an answer it is executed
             return f"no, asking its action key met {described(error)}"
-        return "" if valid else "no, its action key changed"
+        more = f"; `factory why {card.pack}` shows what did" if card.phase == "launch" else ""
+        return "" if valid else f"no, its action key changed{more}"
 
     def note_up_to_date(self, name: str) -> None:
         """Record that card `name` was not executed, since its stored PASS is valid."""

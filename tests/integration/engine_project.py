@@ -27,7 +27,7 @@ def task_factory():
 """
 
 # What the installed package says with an entry point; here the package need not be installed.
-DOIT_CFG = "[BACKEND]\nfactory-durable = factory.doit_backend:DurableSqliteDB\n"
+DOIT_CFG = "[BACKEND]\nfactory-durable = codex_orchestrator_doit:DurableSqliteDB\n"
 
 PATIENCE = 240.0  # what a busy machine may take; nothing waits for its end
 

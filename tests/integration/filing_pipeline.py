@@ -55,7 +55,7 @@ class FilingPipeline:
                 Card(
                     f"launch:{pack}",
                     "launch",
-                    pack,
+                    _id(pack),
                     f"file {pack}",
                     deps,
                     (self._marker(f"launch/{pack}"),),
@@ -68,7 +68,7 @@ class FilingPipeline:
                 Card(
                     f"bundle-validate:{pack}",
                     "bundle-validate",
-                    pack,
+                    _id(pack),
                     f"check {pack}",
                     deps,
                     (marker,),
@@ -181,11 +181,10 @@ class FilingPipeline:
         )
 
     def _word(self, card) -> str:
-        return (
-            (self.root / "packs" / f"{card.pack}.txt").read_text(encoding="utf-8").split()[0]
-            if card.pack
-            else ""
-        )
+        return self._named(card).read_text(encoding="utf-8").split()[0] if card.pack else ""
+
+    def _named(self, card) -> Path:
+        return self.root / "packs" / f"{card.name.partition(':')[2]}.txt"
 
     def _path(self, name: str) -> str:
         return str(self.root / name)
@@ -197,6 +196,10 @@ class FilingPipeline:
         (self.root / "told").mkdir(exist_ok=True)
         with open(self.root / "told" / name, "a", encoding="utf-8") as file:
             file.write(f"{line}\n")
+
+
+def _id(pack: str) -> str:
+    return "-".join(pack.split("-")[:2])
 
 
 def _worst(statuses) -> Status:

@@ -149,7 +149,7 @@ def test_repository_with_a_factory_of_its_own_gets_a_dodo_that_imports_ours(
     for words in (
         ["doit", "list"],
         ["doit", "-n", "2", "oneshot"],
-        ["python", "-P", "-m", "doit", "oneshot"],
+        ["python", "-m", "doit", "oneshot"],
     ):
         # With a hash seed each is a start of its own: what imports ours ahead would show nothing.
         ended = run([str(BIN / words[0]), *words[1:]], world.root, PYTHONHASHSEED="0")

@@ -163,7 +163,7 @@ def test_a_stop_that_comes_just_before_a_wait_is_heard(tmp_path: Path) -> None:
             "doit.cfg",
             (
                 "[COMMAND]\nrun = pwn:Run\n[BACKEND]\nfactory-durable ="
-                " factory.doit_backend:DurableSqliteDB\n"
+                " codex_orchestrator_doit:DurableSqliteDB\n"
             ),
         ),
     ],

@@ -209,3 +209,49 @@ def test_a_task_of_theirs_with_the_name_of_an_overview_is_theirs(tmp_path: Path)
     listed = here.doit("list", "verify").stdout
     assert listed == "verify   of theirs\n"
     assert here.doit("-v", "2", "verify").stdout == ".  verify\nmine\n"
+
+
+def test_short_names_of_packs_work_where_a_task_is_named(tmp_path: Path) -> None:
+    own = (
+        "\n\ndef task_after():\n"
+        "    return {'actions': ['true'], 'task_dep': ['bundle-validate:TASK-0101']}\n"
+    )
+    here = Project(tmp_path)
+    (tmp_path / "dodo.py").write_text(DODO + own, encoding="utf-8")
+    here.write("TASK-0101-notes", "PASS")
+    here.write("TASK-0102-same", "PASS")
+    here.write("TASK-0102-again", "PASS")
+    chain = ["bundle-validate:TASK-0101-notes", "launch:TASK-0101-notes", "preflight"]
+    assert here.run("after") == (0, chain)
+    assert here.run("launch:TASK-0101") == (0, [])
+    info = here.doit("info", "launch:TASK-0101")
+    assert (info.returncode, info.stdout.splitlines()[1]) == (0, "launch:TASK-0101-notes")
+    listed = here.doit("list", "--status", "launch:TASK-0101").stdout
+    assert listed == "U launch:TASK-0101-notes   file TASK-0101-notes\n"
+    assert here.doit("forget", "launch:TASK-0101").stdout == "forgetting launch:TASK-0101-notes\n"
+    assert here.run("launch:TASK-0101") == (0, ["launch:TASK-0101-notes"])
+    assert here.doit("reset-dep", "launch:TASK-0101").stdout == "skip launch:TASK-0101-notes\n"
+    assert here.doit("clean", "launch:TASK-0101").returncode == 0
+    assert not here.marker("launch/TASK-0101-notes").exists()
+    assert here.doit("ignore", "launch:TASK-0101").stdout == "ignoring launch:TASK-0101-notes\n"
+    ambiguous = here.doit("launch:TASK-0102")
+    assert (ambiguous.returncode, ambiguous.stdout) == (3, "")
+    assert 'Invalid parameter: "launch:TASK-0102"' in ambiguous.stderr
+    assert "launch:TASK-0101 " not in here.doit("list", "--all", "--quiet").stdout
+
+
+def test_commands_that_say_a_sentence_instead_of_a_traceback(here: Project) -> None:
+    near = here.doit("info", "launch:A1")
+    assert (near.returncode, near.stdout) == (3, "")
+    assert near.stderr == (
+        "ERROR: expected the name of a task, found 'launch:A1'; did you mean launch:A-1?\n"
+    )
+    traced = here.doit("strace", "launch:A-1")
+    assert (traced.returncode, here.told("executed")) == (3, [])
+    assert traced.stderr.startswith(
+        "ERROR: expected a task with commands of doit's, found launch:A-1: its commands run in a"
+    )
+    completion = here.doit("tabcompletion", "--hardcode-tasks").stdout
+    assert 'tasks="bundle-validate copy integrate last launch' in completion
+    assert "reset-dep" in here.doit("help").stdout
+    assert here.doit("help", "launch:A-1").stdout.startswith("launch:A-1  file A-1\n")

@@ -167,17 +167,20 @@ def build_wheel(folder: Path) -> Path:
 
 
 @pytest.mark.linux
-def test_wheel_holds_the_package_only_and_is_reproducible(tmp_path: Path) -> None:
+def test_wheel_holds_the_packages_only_and_is_reproducible(tmp_path: Path) -> None:
     first, second = build_wheel(tmp_path / "a"), build_wheel(tmp_path / "b")
     assert first.read_bytes() == second.read_bytes()
     names = zipfile.ZipFile(first).namelist()
     assert {name.split("/")[0] for name in names} == {
         "factory",
+        "codex_orchestrator_doit",
         f"codex_orchestrator-{__version__}.dist-info",
     }
     packed = {name for name in names if name.endswith(".py")}
     assert packed == {
-        path.relative_to(ROOT).as_posix() for path in (ROOT / "factory").rglob("*.py")
+        path.relative_to(ROOT).as_posix()
+        for package in ("factory", "codex_orchestrator_doit")
+        for path in (ROOT / package).rglob("*.py")
     }
 
 
