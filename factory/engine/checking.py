@@ -30,7 +30,7 @@ def check_repository(run: Run) -> CardOutcome:
         *preflight.judge_packs(run.catalogue, run.planner, site.config, enforcement, site.cloud),
     )
     refused = any(finding.blocks and not finding.pack for finding in found)
-    if not refused and not run.plan.document.packs_committed:
+    if not refused and not _committed(run):
         found = (*found, Finding("REPO_PACKS_UNCOMMITTED"))
     status = of_findings(found)
     _record_preflight(run, status, began)
@@ -44,20 +44,33 @@ def check_repository(run: Run) -> CardOutcome:
 
 def _record_preflight(run: Run, status: Status, began: float) -> None:
     """Record the phase; where it passed and no run started yet, once one does."""
-    if status is not Status.PASS:
-        run.start()
     entries = run.catalogue.entries
-    plan = run.plan.digest if status is Status.PASS else ""
-    run.recorder.record_soon(
-        PreflightFinished(
-            duration_ms=run.recorder.milliseconds(began),
+    duration = run.recorder.milliseconds(began)
+
+    def event(plan: str) -> PreflightFinished:
+        return PreflightFinished(
+            duration_ms=duration,
             rc=status.exit_code,
-            plan=plan,
+            plan=plan if status is Status.PASS else "",
             packs=len(entries),
             files=sum(len(entry.files) for entry in entries),
             status=status.value,
         )
-    )
+
+    if run.prepares and not run.id:
+        run.blocked_early = status is not Status.PASS
+        run.checked(event)
+        return
+    if status is not Status.PASS:
+        run.start()
+    run.recorder.record_soon(event(run.plan.digest if status is Status.PASS else ""))
+
+
+def _committed(run: Run) -> bool:
+    """Return whether every pack is in the base commit as it was read; the plan is frozen with it,
+    unless environments come first.
+    """
+    return run.planner.committed() if run.prepares else run.plan.document.packs_committed
 
 
 def check_bundle(card: Card, run: Run) -> CardOutcome:

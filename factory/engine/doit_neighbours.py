@@ -101,10 +101,11 @@ def _settled(tasks: list[Task], defaults: list[str], extra: frozenset[str]) -> l
     own = {task.name for task in tasks if task.name in extra and not _is_of_this_package(task)}
     kept = [task for task in tasks if task.name not in own or not _is_of_this_package(task)]
     ours = {ONESHOT, *(phase.name for phase in PHASES)}
+    there = {task.name for task in kept}
     top = [task.name for task in kept if not task.subtask_of and task.name not in ours]
     defaults[:] = [
         *(name for name in top if name not in extra or name in own),
-        *(phase.name for phase in PHASES),
+        *(phase.name for phase in PHASES if phase.name in there),
     ]
     return kept
 

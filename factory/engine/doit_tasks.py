@@ -19,12 +19,13 @@ from doit.task import clean_targets
 from factory.engine.doit_checker import expect
 from factory.engine.doit_processes import ask
 from factory.engine.driver import ONESHOT, Driver, NotBegun
-from factory.engine.phases import PHASES
+from factory.engine.phases import PHASES, Environments
 from factory.model.card import Card
 from factory.model.layout import STATE_FOLDER
 from factory.report.terminal import sanitize, write_lines
 
-ONESHOT_HELP = " → ".join(phase.name for phase in PHASES)
+ENVIRONMENT = Environments.name
+ONESHOT_HELP = " → ".join(phase.name for phase in PHASES if phase.name != ENVIRONMENT)
 
 TaskDict = dict[str, Any]
 
@@ -95,6 +96,8 @@ def doit_tasks_of(driver: Driver) -> Iterator[TaskDict]:
     earlier: list[str] = []
     for phase in PHASES:
         own = [card for card in cards if card.phase == phase.name]
+        if not own and phase.name == ENVIRONMENT:
+            continue  # nobody needs one
         if not any(card.name == phase.name for card in own):
             yield {
                 "basename": phase.name,

@@ -49,7 +49,9 @@ def _launch_card(card: Card, run: Run, key: Callable[[], str]) -> CardOutcome:
         return _not_run(card, run, refused, "its contract is not valid" if refused else "preflight")
     unplannable = run.planner.why_unplannable(card.pack)
     if unplannable:
-        return _not_run(card, run, unplannable, "a pack that it needs cannot run")
+        own = any(one.id == "ENVIRONMENT_NOT_PREPARED" for one in unplannable)
+        why = "its environment is not prepared" if own else "a pack that it needs cannot run"
+        return _not_run(card, run, unplannable, why)
     # Preflight may be up to date from an earlier day; what is enforced is asked of the host as it
     # is now.
     site, planned = run.site, run.plan.planned(card.pack)

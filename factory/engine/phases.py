@@ -2,7 +2,7 @@
 again, and when a stored PASS stays valid.
 
     >>> [phase.name for phase in PHASES]
-    ['preflight', 'launch', 'bundle-validate', 'integrate', 'summary']
+    ['preflight', 'environment', 'launch', 'bundle-validate', 'integrate', 'summary']
     >>> phase_named("launch").help
     'run each task pack in its sandbox'
 
@@ -54,6 +54,11 @@ class Graph:
         waits = self._waits[entry.id] if entry is self._known[entry.id] else ()
         return tuple(self._known[need].name for need in waits)
 
+    def environments_of(self, entry: PackEntry) -> tuple[str, ...]:
+        """Return the names of the cards that prepare what a pack needs."""
+        names = entry.pack.environments if entry.pack is not None else ()
+        return tuple(f"{Environments.name}:{name}" for name in names)
+
     def card(
         self,
         phase: Phase,
@@ -61,9 +66,10 @@ class Graph:
         after: Iterable[Card | str],
         entry: PackEntry | None = None,
         text: str = "",
+        name: str = "",
     ) -> Card:
         """Return a card of `phase`, of one pack where `entry` is given; its target is a marker."""
-        name = entry.name if entry is not None else ""
+        name = entry.name if entry is not None else name
         return Card(
             name=f"{phase.name}:{name}" if name else phase.name,
             phase=phase.name,
@@ -133,6 +139,30 @@ class Preflight(Phase):
         return check_repository(run)
 
 
+class Environments(Phase):
+    """Environments that packs name are prepared, before the plan is frozen."""
+
+    name = "environment"
+    help = "prepare what packs need, once for all of them"
+
+    def cards(self, graph: Graph) -> Iterable[Card]:
+        packs = (entry.pack for entry in graph.entries if entry.pack is not None)
+        names = sorted({name for pack in packs for name in pack.environments})
+        return tuple(graph.card(self, (), (Preflight.name,), name=name) for name in names)
+
+    def inputs(self, card: Card, run: Run) -> object:
+        found = run.planner.environment(card.name.partition(":")[2])
+        return "" if found is None else found[1]
+
+    def stays_valid(self, card: Card, marker: Marker, run: Run) -> bool:  # noqa: ARG002
+        return run.planner.prepared(card.name.partition(":")[2]) is not None
+
+    def execute(self, card: Card, run: Run) -> CardOutcome:
+        from factory.engine.preparing import prepare_card
+
+        return prepare_card(card, run)
+
+
 class Launch(Phase):
     """Each pack runs in its sandbox and leaves a bundle."""
 
@@ -144,7 +174,11 @@ class Launch(Phase):
             graph.card(
                 self,
                 graph.files_of(entry),
-                (Preflight.name, *(f"{self.name}:{need}" for need in graph.needs_of(entry))),
+                (
+                    Preflight.name,
+                    *graph.environments_of(entry),
+                    *(f"{self.name}:{need}" for need in graph.needs_of(entry)),
+                ),
                 entry,
                 _help(entry),
             )
@@ -236,7 +270,14 @@ class Summary(Phase):
         return settle_card(card, run)
 
 
-PHASES: tuple[Phase, ...] = (Preflight(), Launch(), Validate(), Integrate(), Summary())
+PHASES: tuple[Phase, ...] = (
+    Preflight(),
+    Environments(),
+    Launch(),
+    Validate(),
+    Integrate(),
+    Summary(),
+)
 
 
 def phase_named(name: str) -> Phase:

@@ -170,6 +170,8 @@ class RepositoryPipeline:
         """
         run, site = self.run, self.run.site
         try:
+            if run.blocked_early and run.state is State.NOT_STARTED:
+                run.start()
             if run.state is State.STARTED:
                 summary.settle_run(run, selected)
             elif Integrate.name not in selected:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import enum
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -30,10 +30,12 @@ from factory.model import layout
 from factory.model.card import Card, CardResult, Progress
 from factory.model.egress_record import ConnectionRecord
 from factory.model.errors import InternalError, Refusal
+from factory.model.event import Event
 from factory.model.events import RunAbandoned
 from factory.model.evidence import MergeDocument, RecheckRecord, StatusDocument
 from factory.model.finding import Finding
 from factory.model.names import RUN_ID
+from factory.model.pack import Network
 from factory.model.verdict import Status
 from factory.plan.markers import Marker
 from factory.plan.plan import Plan
@@ -41,6 +43,9 @@ from factory.plan.planner import Planner
 from factory.plan.site import Site
 from factory.run.bundle_validate import DerivedTrees, bundle_intact
 from factory.sandbox.properties import Enforcement
+
+ENVIRONMENT = "environment"
+"""The name of the phase that prepares environments."""
 
 
 class State(enum.Enum):
@@ -98,6 +103,7 @@ class Run:
     earlier runs that were cut off; `resumable` the bundles such a run had finished, `resumed` the
     run of each that was taken over; `derived` the trees of bundles that were validated in it, by
     pack; `connections` what packs with network did over it, by pack;
+    `blocked_early`: preflight blocked, and the run starts once environments were tried;
     `given_plan` the plan that the run started with; `against` what speaks against the run besides
     its cards; `named` the finished run that the
     command names in its last line.
@@ -133,6 +139,7 @@ class Run:
         self.began = 0.0
         self.named = ""
         self.only = only
+        self.blocked_early = False
         self._look, self._make_cards = look, make_cards
         self.against: tuple[Finding, ...] = ()
         self._unkept: tuple[Finding, ...] = ()
@@ -140,6 +147,7 @@ class Run:
         self._signing: tuple[Finding, ...] | None = None
         self._plan: Plan | None = None
         self._freezing = threading.Lock()
+        self._checked: Callable[[str], Event] | None = None
 
     # ── what it is about ─────────────────────────────────────────────────────
 
@@ -165,6 +173,11 @@ class Run:
         return Planner(self.site, self.catalogue)
 
     @property
+    def prepares(self) -> bool:
+        """Return whether a card of this repository prepares an environment."""
+        return any(card.phase == ENVIRONMENT for card in self.cards)
+
+    @property
     def plan(self) -> Plan:
         """Return the plan of this process, made once. Raise Refusal where there can be none."""
         with self._freezing:
@@ -176,10 +189,16 @@ class Run:
         """Return what the sandbox enforces, measured once per process; with network where any pack
         declares it.
         """
-        packs = (entry.pack for entry in self.catalogue.entries)
-        return self.site.sandbox.measure(
-            any(pack.constraints.network.declared for pack in packs if pack is not None)
-        )
+        packs = [entry.pack for entry in self.catalogue.entries if entry.pack is not None]
+        named = {name for pack in packs for name in pack.environments}
+        declared = (*(pack.constraints.network for pack in packs), *self._networks_of(named))
+        return self.site.sandbox.measure(any(network.declared for network in declared))
+
+    def _networks_of(self, names: Iterable[str]) -> Iterator[Network]:
+        for name in names:
+            declared = self.site.config.environment(name)
+            if declared is not None:
+                yield declared.network
 
     def leave_unsigned(self) -> None:
         """Make this a run that nobody signs: no key is asked for, and none is made."""
@@ -213,6 +232,8 @@ class Run:
                 self.began = site.clock.monotonic()
                 self.given_plan = self._frozen()
                 digest = self.given_plan.digest if self.given_plan is not None else ""
+                if self._checked is not None:
+                    self.recorder.record_soon(self._checked(digest))
                 self.recorder.start(minted, site.repository, site.origin, digest)
                 self._enter(State.STARTED)
                 folder = layout.RunFolder.of(minted)
@@ -220,6 +241,12 @@ class Run:
                 if self.given_plan is not None:
                     site.store.write(folder.plan, self.given_plan.content)
             return self.id
+
+    def checked(self, event: Callable[[str], Event]) -> None:
+        """Record how preflight ended once the run starts: `event` is given the digest of its plan,
+        which is frozen after environments are prepared.
+        """
+        self._checked = event
 
     def _frozen(self) -> Plan | None:
         """Return the plan; None where there can be none, and then no pack is executed."""

@@ -54,6 +54,7 @@ from factory.model.signing import PRIVATE_VARIABLES
 from factory.model.tree import Tree
 from factory.model.verdict import Status
 from factory.plan.cloud import UserCloud
+from factory.plan.environments import EnvironmentStore
 from factory.plan.markers import Markers
 from factory.plan.site import Site
 from factory.plan.stages import PackSandbox
@@ -199,7 +200,8 @@ def site(
     views = ViewStore(objects, own / layout.VIEWS, sandbox_owner(), seal)
     setting = _sandbox_setting(config, found.root, own, seal)
     store = StateStore(state, redactor)
-    sandbox = PackSandbox(HostSandbox(setting), views, objects, outside)
+    environments = EnvironmentStore(state / layout.ENVIRONMENTS, seal)
+    sandbox = PackSandbox(HostSandbox(setting), views, objects, outside, environments)
     return Site(
         repository=found,
         config=config,

@@ -37,14 +37,17 @@ _DIRECTORY = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | _NOFOLLOW
 
 
 def scan_layer(
-    layer: DeadLayer, store_blob: Callable[[bytes], str], hash_name: str
+    layer: DeadLayer,
+    store_blob: Callable[[bytes], str],
+    hash_name: str,
+    skip: Callable[[str], bool] = lambda _path: False,
 ) -> ScannedLayer:
-    """Return the whole content of a stage's layer as `scan` does, bounded by what the stage could
-    write.
+    """Return the content of a stage's layer as `scan` does, bounded by what the stage could write.
+    What is at a path that `skip` accepts is not looked at.
     """
     with _descriptor(layer.open()) as top:
         most = layer.given + min(MAX_BYTES, layer.most)
-        return scan(top, layer.kind, store_blob, hash_name, max_bytes=most)
+        return scan(top, layer.kind, store_blob, hash_name, max_bytes=most, skip=skip)
 
 
 def scan(
@@ -56,6 +59,7 @@ def scan(
     max_entries: int = MAX_ENTRIES,
     max_bytes: int = MAX_BYTES,
     max_file: int = MAX_FILE,
+    skip: Callable[[str], bool] = lambda _path: False,
 ) -> ScannedLayer:
     """Return the content of the layer whose top folder is `root_fd` (borrowed, not closed).
 
@@ -67,7 +71,7 @@ def scan(
     layer that is too large has no opaque folders: base files that the scan did not reach may still
     exist. Raise InternalError if the layer changes while it is read.
     """
-    walk = _Walk(kind, store_blob, hash_name, max_depth, max_entries, max_bytes, max_file)
+    walk = _Walk(kind, store_blob, hash_name, max_depth, max_entries, max_bytes, max_file, skip)
     with _descriptor(os.open(".", _DIRECTORY, dir_fd=root_fd)) as top:
         walk.folder(top, "", 0)
     return walk.layer()
@@ -84,6 +88,7 @@ class _Walk:
     max_entries: int
     max_bytes: int
     max_file: int
+    skip: Callable[[str], bool]
     files: list[ScannedFile] = field(default_factory=list)
     folders: list[str] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
@@ -140,6 +145,8 @@ class _Walk:
         return sorted(found, key=os.fsencode)
 
     def entry(self, parent: int, name: str, path: str, depth: int, white: bool) -> None:
+        if self.skip(path):
+            return
         status = os.stat(name, dir_fd=parent, follow_symlinks=False)
         match stat.S_IFMT(status.st_mode):
             case stat.S_IFDIR:

@@ -8,6 +8,7 @@ know which files belong to a view.
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 from collections.abc import Iterable
 from pathlib import Path
@@ -24,6 +25,32 @@ _NEW = (
     os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 )
 _BATCH = 256  # blobs read at once: bounds memory
+
+
+def copy_over(folder: Path, destination: Path) -> None:
+    """Copy what ViewFiles wrote into `folder` over an existing folder, with modes, owners and
+    times. Raise Refusal DISK_UNWRITABLE.
+    """
+    with disk_errors(destination):
+        for here, folders, files in os.walk(folder):
+            there = destination / os.path.relpath(here, folder)
+            for name in (*folders, *files):
+                source, target = os.path.join(here, name), there / name
+                seen = os.lstat(source)
+                if stat.S_ISLNK(seen.st_mode):
+                    os.symlink(os.readlink(source), target)
+                elif stat.S_ISDIR(seen.st_mode):
+                    os.makedirs(target, exist_ok=True)
+                else:
+                    shutil.copyfile(source, target, follow_symlinks=False)
+                if not stat.S_ISLNK(seen.st_mode):
+                    os.chmod(target, stat.S_IMODE(seen.st_mode))
+                if hasattr(os, "geteuid") and os.geteuid() == 0:
+                    os.chown(target, seen.st_uid, seen.st_gid, follow_symlinks=False)
+                if not stat.S_ISDIR(seen.st_mode):
+                    times = (seen.st_atime_ns, seen.st_mtime_ns)
+                    follow = os.utime not in os.supports_follow_symlinks
+                    os.utime(target, ns=times, follow_symlinks=follow)
 
 
 class ViewFiles:

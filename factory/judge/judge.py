@@ -44,7 +44,9 @@ from factory.model.tree import (
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Contain the rules that a change is judged by, compiled once per pack."""
+    """Contain the rules that a change is judged by, compiled once per pack. `environments` are
+    those that the pack sees, each with the files that it was made from.
+    """
 
     pack: str
     allowed: Patterns
@@ -60,6 +62,7 @@ class Rules:
     allowed_at: Location
     denied_at: Location
     limit_at: Location
+    environments: tuple[tuple[str, Patterns], ...] = ()
 
 
 def rules_of(pack: TaskPack, protected: Patterns, judge: JudgePatterns = BUILT_IN) -> Rules:
@@ -106,13 +109,31 @@ def judge_change(
         found += [broken] if broken is not None else []
         if change.path in hidden:
             found.append(_Broken("INPUT_HIDDEN_CHANGED", change.path))
-    return (*_findings(rules, found), *_collisions(rules, result, listed))
+    return (
+        *_findings(rules, found),
+        *judge_inputs(rules, listed),
+        *_collisions(rules, result, listed),
+    )
+
+
+def judge_inputs(rules: Rules, changes: Iterable[Difference]) -> tuple[Finding, ...]:
+    """Return ENVIRONMENT_CHANGED for each environment of a pack whose inputs were changed: what it
+    sees was made from others.
+    """
+    paths = [change.path for change in changes] if rules.environments else []
+    found = []
+    for name, inputs in rules.environments:
+        path = next((path for path in paths if inputs.matches(path)), None)
+        if path is not None:
+            facts = {"name": name, "path": display(path)}
+            found.append(Finding("ENVIRONMENT_CHANGED", facts, pack=rules.pack))
+    return tuple(found)
 
 
 OUT_OF_SCOPE = frozenset(
     """
-    INPUT_HIDDEN_CHANGED LINK_ESCAPES PACK_FILE_CHANGED PATH_COLLISION PATH_GIT_NAME
-    PATH_NOT_PORTABLE PATH_PROTECTED PATH_UNSAFE SCOPE_DENIED SCOPE_OUTSIDE_ALLOWED
+    ENVIRONMENT_CHANGED INPUT_HIDDEN_CHANGED LINK_ESCAPES PACK_FILE_CHANGED PATH_COLLISION
+    PATH_GIT_NAME PATH_NOT_PORTABLE PATH_PROTECTED PATH_UNSAFE SCOPE_DENIED SCOPE_OUTSIDE_ALLOWED
     SUBMODULE_CHANGED
     """.split()
 )

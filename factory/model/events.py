@@ -55,6 +55,7 @@ ACTORS: Mapping[str, str] = MappingProxyType(
         "branch": "`factory integrate --branch`, and the start that finishes one",
         "determinism": "`factory determinism`",
         "shell": "`factory shell`",
+        "environment": "the preparation of an environment",
         "verify": "`factory verify --record`",
         "ledger": "the ledger's own door",
     }
@@ -391,6 +392,42 @@ class ShellClosed(Event, event_type="shell.closed", rule=NO_RUN):
     action_key: Hash
     ended: Text
     actor: str = "shell"
+
+
+class EnvironmentPrepared(Event, event_type="environment.prepared", rule=NO_RUN):
+    """Record that an environment was prepared: its key, the digest and the size of its tree."""
+
+    environment: Text
+    key: Hash
+    tree: Hash
+    files: Count
+    bytes: Count
+    actor: str = "environment"
+
+
+class EnvironmentFailed(Event, event_type="environment.failed", rule=NO_RUN):
+    """Record that an environment could not be prepared, and why."""
+
+    environment: Text
+    key: Hash
+    why: Text
+    actor: str = "environment"
+
+
+class EnvironmentConnected(Event, event_type="environment.connected", rule=NO_RUN):
+    """Record that one connection of a preparation through the proxy ended, or was refused."""
+
+    environment: Text
+    key: Hash
+    host: Text
+    port: Number
+    address: Text
+    verdict: Text
+    reason: Text
+    bytes_up: Count
+    bytes_down: Count
+    requests: Count
+    actor: str = "environment"
 
 
 class _Branch(Event):

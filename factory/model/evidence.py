@@ -275,12 +275,13 @@ class PlannedPackRecord(Document):
 
 
 class PlannedEnvironment(Document):
-    """Record a prepared environment: its name, the digest of its sealed tree, and where packs see
-    it.
+    """Record a prepared environment: its name, the digest of its sealed tree, where packs see it,
+    and from which files of the base it was made.
     """
 
     name: str
     sha256: Digest
+    inputs: tuple[str, ...]
     outputs: tuple[str, ...]
 
 

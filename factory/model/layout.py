@@ -318,7 +318,8 @@ REVIEWS = Folder("reviews")
 REBUILDS = Folder("rebuilds")
 SIGNATURES = Folder("signatures")
 DETERMINISM = Folder("determinism")
-FOLDERS = (BUNDLES, CACHE, GIT, LOCKS, RUNS, MARKERS, WORKTREES)
+ENVIRONMENTS = Folder("environments")
+FOLDERS = (BUNDLES, CACHE, ENVIRONMENTS, GIT, LOCKS, RUNS, MARKERS, WORKTREES)
 
 LEDGER = "ledger.jsonl"
 LEDGER_CHECKPOINT = "ledger.checkpoint"

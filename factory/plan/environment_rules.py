@@ -54,9 +54,6 @@ def judge_environments(
                 where = environment.place("outputs")
                 found.append(Finding("ENVIRONMENT_OVERLAPS", facts, pack=pack.id, location=where))
             before.append((environment.name, output))
-        facts = {"name": environment.name, "why": "this version prepares none"}
-        where = environment.place()
-        found.append(Finding("ENVIRONMENT_NOT_PREPARED", facts, pack=pack.id, location=where))
     return tuple(found)
 
 

@@ -24,7 +24,7 @@ from __future__ import annotations
 import copy
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from factory.contract.contract import read_pack
@@ -42,7 +42,13 @@ from factory.model.action import (
 )
 from factory.model.config import Grant, GrantKind, OverlapPolicy
 from factory.model.errors import Refusal
-from factory.model.evidence import PlanDocument, PlannedCommand, PlannedPackRecord, ScopeLock
+from factory.model.evidence import (
+    PlanDocument,
+    PlannedCommand,
+    PlannedEnvironment,
+    PlannedPackRecord,
+    ScopeLock,
+)
 from factory.model.evidence_text import parse_document, sha256
 from factory.model.finding import Finding
 from factory.model.judged import PlannedJudge
@@ -59,7 +65,7 @@ class PlannedPack:
     pack sees, `shared` the part of that which the base commit has; `needs` are all packs it builds
     on, in canonical order. `limits` are in force: what the contract asks for, below the ceilings.
     `lock` is the contract as resolved, `judge` what every pack is judged by. `environment` has
-    values, not digests.
+    values, not digests; `environments` are prepared ones that it sees.
     """
 
     pack: TaskPack
@@ -75,6 +81,7 @@ class PlannedPack:
     limits: Limits
     lock: ScopeLock
     judge: PlannedJudge
+    environments: tuple[PlannedEnvironment, ...] = ()
 
 
 def planned_pack(
@@ -88,6 +95,7 @@ def planned_pack(
     visible: Tree,
     needs: tuple[str, ...],
     environment: tuple[tuple[str, str], ...],
+    environments: tuple[PlannedEnvironment, ...],
 ) -> PlannedPack:
     """Return a pack with what follows from its action and its lock."""
     return PlannedPack(
@@ -99,15 +107,19 @@ def planned_pack(
         visible=visible,
         shared=shared_part(base, shows),
         needs=needs,
-        rules=rules_of(
-            pack,
-            compile_patterns(lock.protected),
-            JudgePatterns(judge.patterns, judge.tests, judge.shadowed, lock.judge.patterns),
+        rules=replace(
+            rules_of(
+                pack,
+                compile_patterns(lock.protected),
+                JudgePatterns(judge.patterns, judge.tests, judge.shadowed, lock.judge.patterns),
+            ),
+            environments=tuple((e.name, compile_patterns(e.inputs)) for e in environments),
         ),
         environment=environment,
         limits=limits_of(lock.limits),
         lock=lock,
         judge=judge,
+        environments=environments,
     )
 
 
@@ -210,9 +222,11 @@ class Plan:
         rules = self.document.policy.rules
         grants = tuple(Grant(GrantKind(row.kind), row.thing, row.pack) for row in rules.grants)
         environment = environment_of(pack, granted_variables(pack, grants, self._environment))
+        named = {name for name, _ in record.action.environments}
         made = planned_pack(
             *(pack, record.action, record.scope, self.document.judge, self.base, own),
             *(shows, visible, record.needs, environment),
+            tuple(each for each in self.document.environments if each.name in named),
         )
         for what, due, found in (
             ("commands", record.commands, commands_of(pack)),

@@ -13,9 +13,10 @@ from typing import get_args
 
 from factory.contract.catalogue import Catalogue, PackEntry, folder_tree
 from factory.contract.policy import policy_of
-from factory.git.narrowing import narrow, overlay_folder, visible_part
+from factory.git.narrowing import Visible, narrow, overlay_folder, visible_part
 from factory.judge.judge_set import PATTERNS, SHADOWED, TESTS, JudgePatterns
 from factory.judge.path_guard import protected_patterns
+from factory.judge.scope import compile_patterns
 from factory.model.action import (
     ToolRecord,
     action_of,
@@ -23,8 +24,15 @@ from factory.model.action import (
     limits_record,
 )
 from factory.model.config import Config
+from factory.model.environment import DeclaredEnvironment
 from factory.model.errors import Refusal
-from factory.model.evidence import PlanDocument, PlannedPackRecord, PlannedPolicy, ScopeLock
+from factory.model.evidence import (
+    PlanDocument,
+    PlannedEnvironment,
+    PlannedPackRecord,
+    PlannedPolicy,
+    ScopeLock,
+)
 from factory.model.evidence_text import format_document, sha256
 from factory.model.finding import Finding
 from factory.model.findings.entry import Facts
@@ -32,11 +40,14 @@ from factory.model.judged import JudgeLock, PlannedJudge
 from factory.model.pack import Requirement, TaskPack
 from factory.model.tree import Tree
 from factory.plan.environment_rules import judge_environments
+from factory.plan.environments import Prepared, environment_key, programs_of
 from factory.plan.order import all_needs, canonical_order
 from factory.plan.plan import Plan, PlannedPack, commands_of, planned_pack
 from factory.plan.site import Site
 from factory.strict import canonical
 from factory.trust.requests import granted_variables, grants_used, limits_in_force
+
+_NONE: frozenset[str] = frozenset()
 
 
 class Planner:
@@ -49,6 +60,8 @@ class Planner:
         self._planned: dict[str, PlannedPack] = {}
         self._folders: dict[str, Tree] = {}
         self._tools: dict[str, ToolRecord | None] = {}
+        self._environments: dict[str, tuple[DeclaredEnvironment, str, Tree]] = {}
+        self._failed: dict[str, str] = {}
         self._base: Tree | None = None
         self.judge = planned_judge(site.config)
         self.protected = protected_patterns(site.config.packs_folder, site.config.protected)
@@ -77,12 +90,17 @@ class Planner:
             return self._planned[pack_id]
 
     def why_unplannable(self, pack_id: str) -> tuple[Finding, ...]:
-        """Return DEPENDS_NOT_PASS for a pack that needs one which cannot run, else nothing."""
+        """Return DEPENDS_NOT_PASS for a pack that needs one which cannot run, and
+        ENVIRONMENT_NOT_PREPARED for one whose environment is not there; else nothing.
+        """
         entry = self._entries.get(pack_id)
         pack = entry.pack if entry is not None else None
-        unusable = self._unusable_needs(pack) if pack is not None else ()
-        if pack is None or not unusable:
+        if pack is None:
             return ()
+        unprepared = self._unprepared(pack)
+        unusable = self._unusable_needs(pack)
+        if unprepared or not unusable:
+            return unprepared
         facts = {"case": "unusable", "need": unusable[0]}
         place = pack.place("/depends_on")
         return (Finding("DEPENDS_NOT_PASS", facts, pack=pack.id, location=place),)
@@ -100,6 +118,7 @@ class Planner:
         shows = visible_part(pack.inputs, pack.folder, needed)
         visible = narrow(own, shows)
         environment = self._environment(pack)
+        environments = tuple(self._prepared(name) for name in sorted(pack.environments))
         action = action_of(
             pack,
             self._site.config,
@@ -109,13 +128,15 @@ class Planner:
             environment=environment,
             tools=self._identities(pack),
             limits=limits_in_force(pack, self._site.config),
+            environments=((each.name, each.sha256) for each in environments),
             judge=(self._judge_digest, *pack.judge.patterns),
             require=required_of(pack, self._site.config),
             grants=grants_used(pack, self._site.config),
         )
         lock = scope_lock(pack, self._site.config, self.protected.sources)
         return planned_pack(
-            pack, action, lock, self.judge, self.base, own, shows, visible, needs, environment
+            *(pack, action, lock, self.judge, self.base, own, shows, visible, needs),
+            *(environment, environments),
         )
 
     def _environment(self, pack: TaskPack) -> tuple[tuple[str, str], ...]:
@@ -134,6 +155,56 @@ class Planner:
             if need not in self._entries
             or not self._entries[need].usable
             or need in self._needs[need]
+            or self._unprepared(self._entries[need].pack)
+        )
+
+    # ── environments ─────────────────────────────────────────────────────────
+
+    def environment(self, name: str) -> tuple[DeclaredEnvironment, str, Tree] | None:
+        """Return the declared environment with this name, its key, and the files that it is made
+        from; None where none is declared.
+        """
+        declared = self._site.config.environment(name)
+        if declared is None:
+            return None
+        with self._guard:
+            if name not in self._environments:
+                inputs = narrow(self.base, Visible(compile_patterns(declared.inputs), "", _NONE))
+                tools = [self._identify(program) for program in programs_of(declared)]
+                known = (tool for tool in tools if tool is not None)
+                key = environment_key(declared, inputs.oid, known)
+                self._environments[name] = (declared, key, inputs)
+            return self._environments[name]
+
+    def prepared(self, name: str) -> Prepared | None:
+        """Return what was prepared of an environment for its inputs as they are; None for nothing.
+        Prepare nothing.
+        """
+        found, store = self.environment(name), self._site.sandbox.environments
+        return store.known(name, found[1]) if found is not None and store is not None else None
+
+    def failed(self, name: str, why: str) -> None:
+        """Note why an environment could not be prepared, one clause."""
+        self._failed[name] = why
+
+    def _unprepared(self, pack: TaskPack | None) -> tuple[Finding, ...]:
+        found = []
+        for name in pack.environments if pack is not None else ():
+            if pack is None or self.prepared(name) is not None:
+                continue
+            declared = self._site.config.environment(name)
+            why = self._failed.get(name, "nothing prepared it in this run")
+            place = pack.place("/environment") if declared is None else declared.place()
+            facts: Facts = {"name": name, "why": why}
+            found.append(Finding("ENVIRONMENT_NOT_PREPARED", facts, pack=pack.id, location=place))
+        return tuple(found)
+
+    def _prepared(self, name: str) -> PlannedEnvironment:
+        found, declared = self.prepared(name), self._site.config.environment(name)
+        if found is None or declared is None:
+            raise KeyError(name)
+        return PlannedEnvironment(
+            name=name, sha256=found.sha256, inputs=declared.inputs, outputs=found.outputs
         )
 
     def _depends(self, name: str) -> tuple[str, ...]:
@@ -218,7 +289,9 @@ class Planner:
         sound = {
             entry.id: entry.pack.depends_on
             for entry in usable
-            if entry.pack is not None and not self._unusable_needs(entry.pack)
+            if entry.pack is not None
+            and not self._unusable_needs(entry.pack)
+            and not self._unprepared(entry.pack)
         }
         packs = [self.planned(name) for name in canonical_order(sound)]
         config, repository = self._site.config, self._site.repository
@@ -231,6 +304,7 @@ class Planner:
             packs_folder=config.packs_folder,
             packs_committed=self.committed(),
             recheck_budget=config.recheck_budget,
+            environments=tuple({e.name: e for each in packs for e in each.environments}.values()),
             judge=self.judge,
             policy=PlannedPolicy(
                 sha256=sha256(format_document(rules)),

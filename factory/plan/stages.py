@@ -18,14 +18,18 @@ from factory.egress.proxy import Defective, EgressProxy
 from factory.egress.reach import SYSTEM, Outside, Reach
 from factory.git import scanner
 from factory.git.merged_view import Collected, collect
+from factory.git.narrowing import Visible, narrow
 from factory.git.ports import Objects
+from factory.git.view_files import copy_over
 from factory.git.views import ViewStore
 from factory.judge.scope import compile_patterns
 from factory.model.errors import InternalError, Interrupted, Refusal
+from factory.model.evidence import PlannedEnvironment
 from factory.model.finding import Finding
 from factory.model.findings.entry import Facts
 from factory.model.scanned import ScannedLayer
 from factory.model.tree import Tree
+from factory.plan.environments import EnvironmentStore
 from factory.sandbox.ports import Person, Sandbox, Stage
 from factory.sandbox.properties import Enforcement
 from factory.sandbox.values import (
@@ -55,28 +59,33 @@ class PackView:
     it.
 
     `base` is a tree whose read-only checkout is shared between stages; `tree` is the exact content.
-    Both are complete and their objects are in the object store.
+    Both are complete and their objects are in the object store. `environments` lie over it.
     """
 
     base: Tree
     tree: Tree
+    environments: tuple[PlannedEnvironment, ...] = ()
 
 
 class TreeView:
-    """Implement the sandbox's `StageView` for one tree, from a store of checkouts."""
+    """Implement the sandbox's `StageView` for one tree, from a store of checkouts; the folders
+    `over` lie over it.
+    """
 
-    def __init__(self, views: ViewStore, shown: PackView) -> None:
-        self._views, self._shown = views, shown
+    def __init__(self, views: ViewStore, shown: PackView, over: tuple[Path, ...] = ()) -> None:
+        self._views, self._shown, self._over = views, shown, over
 
     def folders(self) -> tuple[Path, ...]:
         """Return the difference over the base's checkout. Raise as `ViewStore.base` does."""
         base = self._views.base(self._shown.base)
         layer = self._views.layer(self._shown.base, self._shown.tree)
-        return (base,) if layer is None else (layer, base)
+        return (*self._over, base) if layer is None else (*self._over, layer, base)
 
     def copy(self, destination: Path) -> None:
         """Write a full checkout. Raise as `ViewStore.checkout` does."""
         self._views.checkout(self._shown.tree, destination)
+        for folder in self._over:
+            copy_over(folder, destination)
 
 
 class PackSandbox:
@@ -90,8 +99,10 @@ class PackSandbox:
         views: ViewStore,
         objects: Objects,
         outside: Outside | None = None,
+        environments: EnvironmentStore | None = None,
     ) -> None:
         self.sandbox, self.views, self.objects = sandbox, views, objects
+        self.environments = environments
         self._outside = outside
 
     def for_child(self, objects: Objects) -> PackSandbox:
@@ -99,7 +110,7 @@ class PackSandbox:
         valid.
         """
         views = ViewStore(objects, self.views.cache, self.views.owner)
-        return PackSandbox(self.sandbox, views, objects, self._outside)
+        return PackSandbox(self.sandbox, views, objects, self._outside, self.environments)
 
     def measure(self, network: bool = False) -> Enforcement:
         """Return what the host enforces, with `network` also for a pack that has some. Raise
@@ -117,9 +128,30 @@ class PackSandbox:
         can be no proxy.
         """
         proxy = EgressProxy(reach, self._outside or SYSTEM) if reach is not None else None
+        shown = TreeView(self.views, view, self._folders_of(view))
         with findings(name, reach.hosts if reach is not None else ()):
-            stage = self.sandbox.open(TreeView(self.views, view), limits, name, proxy)
-        return PackStage(stage, self.objects, proxy)
+            stage = self.sandbox.open(shown, limits, name, proxy)
+        outputs = tuple(path for each in view.environments for path in each.outputs)
+        return PackStage(stage, self.objects, proxy, outputs)
+
+    def _folders_of(self, view: PackView) -> tuple[Path, ...]:
+        """Return the trees of a view's environments. Raise Refusal ENVIRONMENT_NOT_PREPARED for
+        one that is not here, ENVIRONMENT_OVERLAPS where the tree has something at an output.
+        """
+        folders = []
+        for each in view.environments:
+            patterns = compile_patterns(each.outputs)
+            inside = next(narrow(view.tree, Visible(patterns, "", frozenset())).leaves(), None)
+            if inside is not None:
+                output = ", ".join(each.outputs)
+                facts = {"case": "base", "name": each.name, "output": output, "path": inside[0]}
+                raise Refusal(Finding("ENVIRONMENT_OVERLAPS", facts))
+            store = self.environments
+            if store is None or not store.folder(each.sha256).is_dir():
+                facts = {"name": each.name, "why": "its tree is not in the state folder"}
+                raise Refusal(Finding("ENVIRONMENT_NOT_PREPARED", facts))
+            folders.append(store.folder(each.sha256))
+        return tuple(folders)
 
     def version_of(self, tool: str) -> str | None:
         """Return the first line of `TOOL --version` inside a stage that shows nothing; "" if it has
@@ -153,10 +185,19 @@ class PackSandbox:
 
 
 class PackStage:
-    """Run one pack's commands in its private view, until closed."""
+    """Run one pack's commands in its private view, until closed. What is written below `outputs`,
+    which environments have, is no part of what it left.
+    """
 
-    def __init__(self, stage: Stage, objects: Objects, proxy: EgressProxy | None) -> None:
+    def __init__(
+        self,
+        stage: Stage,
+        objects: Objects,
+        proxy: EgressProxy | None,
+        outputs: tuple[str, ...] = (),
+    ) -> None:
         self._stage, self._objects, self._proxy = stage, objects, proxy
+        self._outputs = compile_patterns(outputs)
 
     @property
     def networked(self) -> bool:
@@ -190,9 +231,21 @@ class PackStage:
 
     def freeze(self) -> ScannedLayer:
         """End every process, scan the layer, store every blob. No command can run afterwards."""
+        return self.scan(self._objects.write_blob)
+
+    def scan(self, store_blob: Callable[[bytes], str]) -> ScannedLayer:
+        """End every process and scan the layer; the bytes of each file go to `store_blob`. No
+        command can run afterwards.
+        """
         with findings():
             layer = self._stage.freeze()
-        return scanner.scan_layer(layer, self._objects.write_blob, self._objects.hash_name)
+        return scanner.scan_layer(layer, store_blob, self._objects.hash_name, self._is_output)
+
+    def _is_output(self, path: str) -> bool:
+        outputs = self._outputs
+        if not outputs.sources:
+            return False
+        return outputs.matches(path) or outputs.matches_all_below(path)
 
     def collect(self, patterns: Iterable[str]) -> tuple[Collected, ...]:
         """Read files of the view that match scope patterns, each once, without following links. No

@@ -230,7 +230,8 @@ def do_steps(
     if not planned.pack.steps:
         return (), Frozen(visible, visible, (), judge_docs(planned.pack, base), LeftOut(), ())
     reach = reach_of(machine, planned)
-    stage = machine.sandbox.open(PackView(shared, visible), planned.limits, planned.pack.id, reach)
+    view = PackView(shared, visible, planned.environments)
+    stage = machine.sandbox.open(view, planned.limits, planned.pack.id, reach)
     try:
         ran: list[Ran] = []
         for command in planned.pack.steps:
@@ -343,7 +344,8 @@ def accept(
     """Run every acceptance command over exactly `visible`, on a layer that is thrown away."""
     pack = planned.pack
     reach = reach_of(machine, planned, accepting=True)
-    stage = machine.sandbox.open(PackView(shared, visible), planned.limits, pack.id, reach)
+    view = PackView(shared, visible, planned.environments)
+    stage = machine.sandbox.open(view, planned.limits, pack.id, reach)
     try:
         done: list[Ran] = []
         for command in pack.acceptance:

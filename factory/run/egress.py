@@ -54,7 +54,12 @@ class Traffic:
         if not self._pack.constraints.network.declared:
             return ()
         fresh = tuple(
-            record_of(_cut(self._redactor, one), len(self.records) + number, during, attempt)
+            record_of(
+                without_credentials(self._redactor, one),
+                len(self.records) + number,
+                during,
+                attempt,
+            )
             for number, one in enumerate(connections, 1)
         )
         self._fresh = self._fresh or bool(fresh) or not self._known
@@ -74,7 +79,7 @@ class Traffic:
         return {IN_RAW.pack(self._pack.id).egress: format_document(document)}
 
 
-def _cut(redactor: Redactor, connection: Connection) -> Connection:
+def without_credentials(redactor: Redactor, connection: Connection) -> Connection:
     """Return the connection without credentials in what the pack chose."""
 
     def cut(text: str) -> str:
@@ -120,7 +125,7 @@ def keep_session(site: Site, pack: str, action_key: str, connections: Iterable[C
     No run has a folder for it, so the ledger is its only record.
     """
     for number, connection in enumerate(connections, 1):
-        record = record_of(_cut(site.redactor, connection), number, "steps", 0)
+        record = record_of(without_credentials(site.redactor, connection), number, "steps", 0)
         event = ShellConnected(
             pack=pack,
             action_key=action_key,

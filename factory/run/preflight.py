@@ -6,16 +6,18 @@ a pack; the host is measured by the sandbox's own probe.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from factory.contract.catalogue import Catalogue
 from factory.egress.rules import uncovered
 from factory.model.config import Config
-from factory.model.finding import Finding
+from factory.model.environment import DeclaredEnvironment
+from factory.model.finding import Finding, Location
 from factory.model.findings.entry import Facts
-from factory.model.pack import TaskPack
+from factory.model.pack import Network, TaskPack
 from factory.plan.cloud import UserCloud
 from factory.plan.planner import Planner
+from factory.sandbox.backends import AT_CONSTANT_PATHS
 from factory.sandbox.properties import Enforcement, Property
 from factory.trust.policy_contract import judge_contract
 from factory.trust.requests import judge_grants
@@ -57,7 +59,39 @@ def judge_network(pack: TaskPack, config: Config, enforcement: Enforcement) -> t
     """Return whether what a pack declares about the network is what the repository narrows packs
     to, and enforceable here. Whether the user granted it: `judge_grants`.
     """
-    network = pack.constraints.network
+    place = pack.place("/constraints/allow_network")
+    return _judge_hosts(pack.constraints.network, pack.id, place, config, enforcement)
+
+
+def judge_environment(
+    declared: DeclaredEnvironment, pack: str, config: Config, enforcement: Enforcement
+) -> tuple[Finding, ...]:
+    """Return what keeps an environment from being prepared or shown here, as findings at `pack`."""
+    found: tuple[Finding, ...] = ()
+    if enforcement.backend not in AT_CONSTANT_PATHS:
+        why = f"the backend {enforcement.backend} shows the workspace at another path each time"
+        facts = {"name": declared.name, "why": why}
+        place = declared.place()
+        found = (Finding("ENVIRONMENT_NOT_PREPARED", facts, pack=pack, location=place),)
+    place = declared.place("allow_network")
+    return (*found, *_judge_hosts(declared.network, pack, place, config, enforcement))
+
+
+def _judge_named(pack: TaskPack, config: Config, enforcement: Enforcement) -> Iterator[Finding]:
+    """Yield what keeps the environments that a pack names from being shown."""
+    for name in pack.environments:
+        declared = config.environment(name)
+        if declared is not None:
+            yield from judge_environment(declared, pack.id, config, enforcement)
+
+
+def _judge_hosts(
+    network: Network,
+    pack: str,
+    place: Location | None,
+    config: Config,
+    enforcement: Enforcement,
+) -> tuple[Finding, ...]:
     if not network.declared:
         return ()
     hosts = ("any public host",) if network.any_host else network.hosts
@@ -75,8 +109,7 @@ def judge_network(pack: TaskPack, config: Config, enforcement: Enforcement) -> t
     if enforcement.no_proxy or Property.NET_ISOLATED not in enforcement.given:
         why = enforcement.no_proxy or enforcement.why_not(Property.NET_ISOLATED)
         found.append(("NETWORK_UNAVAILABLE", {"case": "host", "hosts": hosts, "why": why}))
-    place = pack.place("/constraints/allow_network")
-    return tuple(Finding(finding, facts, pack=pack.id, location=place) for finding, facts in found)
+    return tuple(Finding(finding, facts, pack=pack, location=place) for finding, facts in found)
 
 
 def judge_launch(
@@ -88,6 +121,7 @@ def judge_launch(
         *judge_grants(pack, config),
         *judge_contract(pack, config),
         *judge_network(pack, config, enforcement),
+        *_judge_named(pack, config, enforcement),
         *cloud.judge(pack),
     )
 
@@ -109,6 +143,7 @@ def judge_packs(
             found += judge_grants(entry.pack, config)
             found += judge_contract(entry.pack, config)
             found += judge_network(entry.pack, config, enforcement)
+            found += _judge_named(entry.pack, config, enforcement)
             found += cloud.judge(entry.pack)
     return tuple(found)
 

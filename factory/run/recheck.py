@@ -13,6 +13,7 @@ from functools import partial
 
 from factory.bundle.make import LoggedCommand
 from factory.git.narrowing import apply_differences, between, view_with
+from factory.judge.judge import judge_inputs
 from factory.judge.old_judge import permits_of
 from factory.judge.recheck_outcome import Outcome, classify, judge_recheck
 from factory.model.egress_record import ConnectionRecord
@@ -100,6 +101,8 @@ class Recheck:
     def _run(self, records: list[RecheckRecord], findings: list[Finding]) -> None:
         for pack in sorted(self._changes):
             planned = self._plan.planned(pack)
+            others = (c for name in self._changes if name != pack for c in self._changes[name])
+            findings += judge_inputs(planned.rules, others)
             for command, record in self._pack(planned):
                 records.append(record)
                 above = any(

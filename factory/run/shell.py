@@ -200,9 +200,8 @@ def open_session(
 
 def _open(machine: Machine, planned: PlannedPack, visible: Tree, asked: ShellRequest) -> PackStage:
     reach = machine.cloud.bare_reach(planned.pack, planned.limits)
-    return machine.sandbox.open(
-        PackView(planned.shared, visible), planned.limits, asked.name, reach
-    )
+    view = PackView(planned.shared, visible, planned.environments)
+    return machine.sandbox.open(view, planned.limits, asked.name, reach)
 
 
 def _steps(

@@ -30,21 +30,23 @@ class BackendEntry:
     """Name a backend, its module, and the platform that it works on.
 
     The module's BACKENDS are its classes, best first. `platform` is as `platform.system` names it;
-    empty: any.
+    empty: any. `constant_paths`: every stage has its workspace and interpreter at the same paths.
     """
 
     name: str
     module: str
     platform: str
+    constant_paths: bool = False
 
 
 TABLE = (
-    BackendEntry("full", "factory.sandbox.backend_full", "Linux"),
-    BackendEntry("bubblewrap", "factory.sandbox.backend_bubblewrap", "Linux"),
+    BackendEntry("full", "factory.sandbox.backend_full", "Linux", constant_paths=True),
+    BackendEntry("bubblewrap", "factory.sandbox.backend_bubblewrap", "Linux", constant_paths=True),
     BackendEntry("landlock", "factory.sandbox.backend_landlock", "Linux"),
     BackendEntry(NONE, "factory.sandbox.backend_none", ""),
 )
 NAMES = tuple(row.name for row in TABLE)
+AT_CONSTANT_PATHS = frozenset(row.name for row in TABLE if row.constant_paths)
 
 
 def rows_of(choice: str) -> tuple[BackendEntry, ...]:

@@ -398,6 +398,7 @@ class PlannedEnvironment:
 
     name: str
     sha256: Sha256
+    inputs: Texts
     outputs: Texts
 
 

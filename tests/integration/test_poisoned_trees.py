@@ -17,6 +17,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -81,7 +82,7 @@ class Read:
         return {(odd.path, odd.finding) for odd in self.layer.oddities}
 
 
-def read(place: Place, upper: Path, kind: LayerKind, **limits: int) -> Read:
+def read(place: Place, upper: Path, kind: LayerKind, **limits: Any) -> Read:
     """Scan, derive, store and compare, as a run does; the plumbing must tell the very change that
     was derived.
     """

@@ -8,6 +8,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -39,7 +40,7 @@ def layer(tmp_path: Path) -> Path:
     return folder
 
 
-def scanned(folder: Path, kind: LayerKind = LayerKind.USER, **limits: int) -> ScannedLayer:
+def scanned(folder: Path, kind: LayerKind = LayerKind.USER, **limits: Any) -> ScannedLayer:
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         return scan(fd, kind, lambda content: object_id("blob", content, "sha1"), "sha1", **limits)

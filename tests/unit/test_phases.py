@@ -55,6 +55,22 @@ def test_a_pack_may_depend_on_one_of_a_later_name() -> None:
     ]
 
 
+def test_an_environment_comes_before_the_packs_that_need_it_once() -> None:
+    entries = (
+        PackEntry("p/T-1-x", "T-1", pack(id="T-1", folder="p/T-1-x", environments=("py",)), (), ()),
+        PackEntry("p/T-2-x", "T-2", pack(id="T-2", folder="p/T-2-x", environments=("py",)), (), ()),
+        entry("T-3", ()),
+    )
+    made = make_cards(Catalogue(entries, ()), Path("/r"), Path("/s"))
+    cards = {card.name: card.after for card in made if card.phase in ("environment", "launch")}
+    assert cards == {
+        "environment:py": ("preflight",),
+        "launch:T-1-x": ("preflight", "environment:py"),
+        "launch:T-2-x": ("preflight", "environment:py"),
+        "launch:T-3-x": ("preflight",),
+    }
+
+
 def test_two_folders_of_one_id_are_two_cards() -> None:
     entries = (
         entry("T-1", (), "p/T-1-a"),
@@ -79,9 +95,9 @@ def test_no_pack_still_has_a_graph() -> None:
 
 
 def test_each_phase_is_a_command_in_its_order() -> None:
-    assert tuple(phase.name for phase in PHASES) == tuple(
-        each.name for each in command_table.PHASES
-    )
+    # `factory environment` prepares one; it is no command of a run.
+    named = [phase.name for phase in PHASES if phase.name != "environment"]
+    assert named == [each.name for each in command_table.PHASES]
 
 
 class Cards:
@@ -133,12 +149,12 @@ class Late(Phase):
 
 
 def test_an_added_phase_comes_where_it_stands_in_the_tuple(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(phases, "PHASES", (*PHASES[:3], Late(), *PHASES[3:]))
+    monkeypatch.setattr(phases, "PHASES", (*PHASES[:4], Late(), *PHASES[4:]))
     made = make_cards(Catalogue((entry("T-1", ()),), ()), Path("/r"), Path("/s"))
     assert [card.phase for card in made] == [
-        *(phase.name for phase in PHASES[:3]),
+        *(phase.name for phase in PHASES[:4] if phase.name != "environment"),
         "late",
-        *(phase.name for phase in PHASES[3:]),
+        *(phase.name for phase in PHASES[4:]),
     ]
 
 

@@ -21,6 +21,7 @@ SANDBOX = (
 )
 OURS = "digests, versions, names of ours and of resolved contracts, which carry none"
 USERS = "what a person asked for by name, made of templates or schemas"
+ENVIRONMENT = "what an environment's commands made, for sandboxes alone: no evidence has its bytes"
 KEYS = "the user's own keys, in their own folder, for nobody else"
 ASKS = "questions to a process of ours over a pipe"
 BASE = "the base commit's own files, in a scratch repository that goes away"
@@ -56,6 +57,9 @@ WRITERS = {
     "factory/files/state_store.py": GATE,
     "factory/plan/tools.py": OURS,
     "factory/git/view_files.py": BASE,
+    "factory/plan/environments.py": ENVIRONMENT,
+    "factory/run/preparing.py": ENVIRONMENT,
+    "factory/engine/preparing.py": "a log that the redactor passed",
     "factory/engine/doit_reporter.py": BY_GATE,
     "factory/merge/z_process.py": "one word to the process that started it",
     "factory/report/live.py": GATE,

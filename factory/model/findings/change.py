@@ -220,6 +220,15 @@ CHANGE: Mapping[str, CatalogueEntry] = {
         remedy="nothing in the contract can allow it; change submodules by hand, outside a pack",
         examples=_two(),
     ),
+    "ENVIRONMENT_CHANGED": error(
+        "an input of an environment was changed, and what the pack sees was made from the old one",
+        sentence='{path} was changed, which the environment "{name}" is made from',
+        hint="Change it in a pack that does not name the environment, and run the others from that"
+        " commit.",
+        remedy="nothing in the contract can allow it; commit the new {path} first, then run the"
+        " packs that need the environment",
+        examples=({"name": "py", "path": "requirements.txt"},),
+    ),
     "INPUT_HIDDEN_CHANGED": error(
         "a path that exists but was not among the inputs was changed",
         sentence=_of_files(

@@ -150,11 +150,3 @@ def test_a_name_that_is_not_declared_is_refused_with_a_guess() -> None:
         ("ENVIRONMENT_UNKNOWN", 'Did you mean "py"?'),
         ("ENVIRONMENT_UNKNOWN", "Declare it under [environments.rust] in factory.toml."),
     ]
-
-
-def test_one_that_is_not_prepared_says_so() -> None:
-    protected = protected_patterns("taskpacks")
-    found = judge_environments(a_pack("py"), config_of(PY), BASE, protected, BUILT_IN.compiled)
-    (finding,) = [one for one in found if one.id == "ENVIRONMENT_NOT_PREPARED"]
-    assert finding.message.startswith('its environment "py" is not prepared: ')
-    assert str(finding.location) == "factory.toml:2:15"
