@@ -12,7 +12,7 @@ import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from factory.log.checkpoint import Checkpoint
 from factory.log.merkle import Peaks, consistency_path, verify_consistency
@@ -26,6 +26,26 @@ _INSTANT = re.compile(
     r"(?P<day>[0-9]{4}-[0-9]{2}-[0-9]{2})"
     r"(?:T(?P<minute>[0-9]{2}:[0-9]{2})(?::(?P<second>[0-9]{2})(?:\.(?P<fraction>[0-9]{1,9}))?)?Z)?"
 )
+
+
+_DAY = 86_400.0  # seconds
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def judge_clock(now: str, newest: str, committed: int) -> tuple[Finding, ...]:
+    """Return CLOCK_BEHIND where the clock of this host, which says `now`, is over a day before the
+    newest event of the ledger ("": none) or the base commit (seconds since 1970, 0: unknown).
+    """
+    here = datetime.fromisoformat(now)
+    known = [("the newest event of the ledger", datetime.fromisoformat(newest))] if newest else []
+    if committed:
+        known.append(("the base commit", _EPOCH + timedelta(seconds=committed)))
+    what, last = max(known, key=lambda one: one[1], default=("", here))
+    days = (last - here).total_seconds() / _DAY
+    if days <= 1:
+        return ()
+    facts: Facts = {"now": now, "days": round(days), "what": what, "then": last.isoformat()[:19]}
+    return (Finding("CLOCK_BEHIND", facts),)
 
 
 @dataclass(frozen=True, slots=True)

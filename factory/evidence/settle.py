@@ -9,6 +9,7 @@ computed before its file is final.
 from __future__ import annotations
 
 from factory.contract.policy import policy_of
+from factory.evidence.history import judge_clock
 from factory.evidence.ledger_head import refuse_missing_runs, refuse_rewritten_ledger
 from factory.judge.path_guard import display
 from factory.model.event import Entry
@@ -173,7 +174,10 @@ def recover(site: Site) -> tuple[Finding, ...]:
     Raise Refusal where the ledger is broken, or contradicts the checkpoints of earlier runs.
     """
     began = site.clock.monotonic()
-    notes: list[Finding] = list(site.ledger.recover())
+    newest = next(iter(site.ledger.newest()), None)
+    committed = site.objects.time_of(site.repository.commit)
+    notes = [*judge_clock(site.clock.utc(), newest.ts_utc if newest else "", committed)]
+    notes += site.ledger.recover()
     refuse_rewritten_ledger(site)
     refuse_missing_runs(site)
     notes += site.ledger.compare_with_own()

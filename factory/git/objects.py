@@ -27,6 +27,7 @@ from factory.git.plumbing import (
     apply_to_entries,
     apply_to_index,
     commit_payload,
+    committed_at,
     match_attributes,
     match_ignored,
     merge_commits,
@@ -155,6 +156,10 @@ class GitObjects:
         if kind == "commit" and content.startswith(b"tree "):
             return self._checked(content[5:].split(b"\n", 1)[0].decode("ascii", "replace"))
         raise self._unreadable(f"a commit or a tree at {treeish}", f"a {kind}")
+
+    def time_of(self, commit: str) -> int:
+        """Return when a commit was made, in seconds since 1970. Raise Refusal REPO_UNREADABLE."""
+        return committed_at(self._objects([self._checked(commit)])[0][1])
 
     def read(self, oids: Iterable[str]) -> Mapping[str, bytes]:
         """Return contents of blobs by id. Raise Refusal REPO_UNREADABLE if one is absent or no
@@ -492,11 +497,8 @@ class GitObjects:
     def commit_at(self, ref: str) -> str:
         """Return the id at a full ref name of the user's repository; "" if there is none."""
         git = Git(self.git.program, self.repository.common_dir, self.repository.common_dir)
-        return (
-            git.run("rev-parse", "--verify", "--quiet", "--end-of-options", ref, ok=(0, 1))
-            .out.decode("ascii")
-            .strip()
-        )
+        words = ("rev-parse", "--verify", "--quiet", "--end-of-options", ref)
+        return git.run(*words, ok=(0, 1)).out.decode("ascii").strip()
 
     def update_ref(self, ref: str, new: str, old: str = "") -> None:
         """Move a ref of the user's repository from `old` ("" if it must not exist) to `new`,

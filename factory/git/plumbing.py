@@ -8,6 +8,7 @@ know the object store. Sources: gitformat-tree, git-diff-tree, git-check-ignore.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -18,6 +19,8 @@ from factory.git.index import IndexEntry, format_index, parse_index
 from factory.model.errors import Refusal
 from factory.model.finding import Finding
 from factory.model.tree import MODE_TREE, Difference, Leaf, Tree, tree_from_leaves
+
+_COMMITTER = re.compile(rb"^committer .*> ([0-9]{1,11}) [+-][0-9]{4}$", re.MULTILINE)
 
 
 def parse_tree(content: bytes, width: int) -> dict[str, Leaf | str]:
@@ -67,6 +70,14 @@ def parse_numstat(answer: bytes) -> dict[str, tuple[int, int] | None]:
 
 
 AUTHOR = "Codex Orchestrator <orchestrator@localhost> 315532800 +0000"
+
+
+def committed_at(commit: bytes) -> int:
+    """Return when a commit was made, by its committer's clock, in seconds since 1970; 0 where it
+    says none.
+    """
+    found = _COMMITTER.search(commit.partition(b"\n\n")[0])
+    return int(found[1]) if found is not None else 0
 
 
 def commit_payload(tree: str, parents: tuple[str, ...], message: str) -> bytes:

@@ -44,6 +44,12 @@ class Objects(Protocol):
 
     def tree_id_of(self, treeish: str) -> str: ...
 
+    def time_of(self, commit: str) -> int:
+        """Return when a commit was made, in seconds since 1970; 0 where it says none. Raise Refusal
+        REPO_UNREADABLE.
+        """
+        ...
+
     def read(self, oids: Iterable[str]) -> Mapping[str, bytes]:
         """Return contents of blobs by id. Raise Refusal REPO_UNREADABLE if one is absent."""
         ...

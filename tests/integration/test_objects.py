@@ -130,6 +130,7 @@ def test_commits_are_constant_and_gits(world: World) -> None:
             == f"tree {tree}\nparent {parent}\nauthor {who}\ncommitter {who}\n\nmessage é\n"
         )
         assert objects.tree_id_of(oid) == tree
+        assert objects.time_of(oid) == 315532800
 
 
 def test_a_missing_object_is_a_refusal(world: World) -> None:

@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -231,6 +232,24 @@ def test_nobody_vouches_again_for_a_run_that_lost_its_manifest_and_was_changed(
     )
     assert not (folder / "RUN_MANIFEST.json").exists()
     assert (world.state / "ledger.jsonl").read_bytes() == before
+
+
+class EarlyClock:
+    """A clock that is set to a day of 2001."""
+
+    def utc(self) -> str:
+        return "2001-01-01T00:00:00.000Z"
+
+    def monotonic(self) -> float:
+        return 0.0
+
+
+def test_a_clock_that_is_far_behind_is_said_when_a_run_starts(world: World) -> None:
+    with site_of(world) as site:
+        (note,) = settle.recover(replace(site, clock=EarlyClock()))  # type: ignore[arg-type]
+        assert settle.recover(site) == ()
+    assert (note.id, note.severity) == ("CLOCK_BEHIND", Severity.WARNING)
+    assert "the clock of this host says 2001-01-01T00:00:00.000Z, " in note.message
 
 
 @pytest.mark.parametrize(

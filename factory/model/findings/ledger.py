@@ -257,6 +257,19 @@ LEDGER: Mapping[str, CatalogueEntry] = {
         " last of the old one.",
         examples=({"events": 12, "last": "0a1b2c3d" * 8},),
     ),
+    "CLOCK_BEHIND": warning(
+        "the clock of this host is over a day behind what was recorded before",
+        sentence="the clock of this host says {now}, {days:day|days} before {what} ({then})",
+        hint="Set the clock: times in the evidence are those that it says.",
+        examples=(
+            {
+                "now": "2026-01-01T00:00:00.000Z",
+                "days": 400,
+                "what": "the base commit",
+                "then": "2027-02-05T00:00:00",
+            },
+        ),
+    ),
     "LEDGER_TORN": warning(
         "a torn last line of the ledger was set aside",
         sentence="the last line of the ledger was torn ({bytes:byte|bytes}); it was set aside as"

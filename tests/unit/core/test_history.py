@@ -10,6 +10,7 @@ from factory.evidence.history import (
     EventFilter,
     instant_of,
     judge_checkpoint,
+    judge_clock,
     judge_fork,
     judge_origin,
     judge_pair,
@@ -42,6 +43,25 @@ EVENTS = chained(
     (Entry("run.started", "r2", actor="worker"), "2026-02-01T00:00:00.000Z"),
     (Entry("pack.finished", "r2", details={"status": "PASS"}), "2026-02-01T08:30:59.999Z"),
 )
+
+
+NOW = "2026-03-01T00:00:00.000Z"
+
+
+@pytest.mark.parametrize(
+    ("newest", "committed", "said"),
+    [
+        ("", 0, ""),
+        ("2024-01-01T00:00:00.000Z", 0, ""),  # a repository that rested
+        ("2026-03-01T23:00:00.000Z", 1772400000, ""),  # within a day
+        ("2026-03-04T00:00:00.000Z", 0, "3 days before the newest event of the ledger (2026-03-04"),
+        ("2026-03-04T00:00:00.000Z", 1773100800, "9 days before the base commit (2026-03-10T00"),
+        ("", 99999999999, "before the base commit (5138-11-16T09:46:39)"),
+    ],
+)
+def test_a_clock_behind_what_was_recorded_is_named(newest: str, committed: int, said: str) -> None:
+    found = judge_clock(NOW, newest, committed)
+    assert [said in one.message for one in found] == ([True] if said else [])
 
 
 @pytest.mark.parametrize(
