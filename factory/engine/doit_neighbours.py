@@ -83,6 +83,7 @@ def adopt(defaults: list[str], extra: frozenset[str]) -> None:
         for task in tasks:
             _lengthen(task.task_dep, short)
             _lengthen(task.setup_tasks, short)
+        _find_by_any_path(tasks, more.get("args"))
         return tasks
 
     loader.load_tasks = load_tasks
@@ -123,6 +124,32 @@ def _short_names(tasks: list[Task]) -> dict[str, str]:
         for card in cards
         if card.pack and found[short := f"{card.phase}:{card.pack}"] == 1 and short not in taken
     }
+
+
+def _find_by_any_path(tasks: list[Task], words: Any) -> None:
+    """Let a project's own task wait for the card that writes what it depends on, and let `words` of
+    a command line select one, where the path is relative: doit compares texts.
+    """
+    driver = driver_of(tasks)
+    cards = driver.cards.values() if driver is not None else ()
+    writers = {path: card.name for card in cards for path in (*card.targets, *card.products)}
+    copies = {os.path.dirname(card.products[0]): card.name for card in cards if card.products}
+
+    def writer(path: str) -> str:
+        found = writers.get(path, "")
+        return found or next((copies[top] for top in copies if path.startswith(f"{top}/")), "")
+
+    for task in tasks if writers else ():
+        for path in task.file_dep if not _is_of_this_package(task) else ():
+            name = writer(os.path.abspath(path))
+            if name and name not in task.task_dep:
+                task.task_dep.append(name)
+    if isinstance(words, list):
+        known = {target for task in tasks for target in task.targets}
+        for place, word in enumerate(words):
+            path = os.path.abspath(word) if isinstance(word, str) else ""
+            if path in writers and word not in known:
+                words[place] = path
 
 
 def _lengthen(names: Any, short: Mapping[str, str]) -> None:

@@ -122,7 +122,7 @@ def _task(driver: Driver, card: Card) -> TaskDict:
         "basename": basename,
         "actions": [CardAction(driver, card)],
         "file_dep": list(card.file_dep),
-        "targets": list(card.targets),
+        "targets": [*card.targets, *card.products],
         "task_dep": list(card.after),
         "uptodate": [CardUpToDate(driver, card)],
         # Caches are no card's own; they go with the first one.

@@ -370,7 +370,7 @@ def unfit(cards: tuple[Card, ...]) -> str:
     not. Raise InternalError for a card of no known phase.
     """
     names = [card.name for card in cards]
-    targets = [target for card in cards for target in card.targets]
+    targets = [target for card in cards for target in (*card.targets, *card.products)]
     seen: set[str] = set()
     for card in cards:
         phase_named(card.phase)

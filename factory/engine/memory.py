@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 FILE = f"{STATE_FOLDER}/{MEMORY}"
 Write = Callable[[str, bytes], None]
 # Goes up whenever the same packs would make other cards, or the file has another form.
-_FORM = f"memory 1, {__version__}"
+_FORM = f"memory 2, {__version__}"
 _WIDTH = 6  # numbers a path
 _SETTINGS = ("factory.toml", ".gitignore", ".git/info/exclude")
 _LARGE = 16 * 1024 * 1024  # no file of a pack is read beyond this size
@@ -276,7 +276,7 @@ def _of_state(root: Path, cards: Iterable[Card], whole: frozenset[str]) -> Itera
     yield from _below(top, here + os.fsencode(BUNDLES))
     markers = here + os.fsencode(MARKERS)
     for card in cards:
-        for target in card.targets:
+        for target in (*card.targets, *card.products):
             below = os.fsencode(target).removeprefix(top + b"/")
             yield below
             if os.path.dirname(below) != markers:  # there doit's own database changes
@@ -445,7 +445,10 @@ def _formatted(memory: Memory, seal: UserSeal) -> bytes:
         "settings": memory.settings,
         "packs_folder": memory.packs_folder,
         "cards": [
-            (card.name, card.phase, card.pack, card.help, card.file_dep, card.targets, card.after)
+            (
+                *(card.name, card.phase, card.pack, card.help),
+                *(card.file_dep, card.targets, card.after, card.products),
+            )
             for card in memory.cards
         ],
         "packs": [len(memory.packs.paths), memory.packs.digest, memory.content],
@@ -511,14 +514,13 @@ def _up_to_date(known: Mapping[str, object], state: Places) -> UpToDate:
     )
 
 
-def _card(
-    name: str, phase: str, pack: str, text: str, deps: list[str], made: list[str], after: list[str]
-) -> Card:
+def _card(name: str, phase: str, pack: str, text: str, *lists: list[str]) -> Card:
     """Return a card from its row. Raise TypeError where it is no such row."""
-    values = (name, phase, pack, text, *deps, *made, *after)
+    values = (name, phase, pack, text, *(value for each in lists for value in each))
     if not all(isinstance(value, str) for value in values):
         raise TypeError("expected texts")
-    return Card(name, phase, pack, text, tuple(deps), tuple(made), tuple(after))
+    deps, made, after, products = map(tuple, lists)
+    return Card(name, phase, pack, text, deps, made, after, products)
 
 
 def _is_below(folder: object) -> bool:

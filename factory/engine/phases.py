@@ -67,8 +67,11 @@ class Graph:
         entry: PackEntry | None = None,
         text: str = "",
         name: str = "",
+        products: Iterable[str] = (),
     ) -> Card:
-        """Return a card of `phase`, of one pack where `entry` is given; its target is a marker."""
+        """Return a card of `phase`, of one pack where `entry` is given; its target is a marker.
+        `products` are paths of the state folder.
+        """
         name = entry.name if entry is not None else name
         return Card(
             name=f"{phase.name}:{name}" if name else phase.name,
@@ -78,6 +81,7 @@ class Graph:
             file_dep=tuple(files),
             targets=(str(self._state / layout.marker(phase.name, name)),),
             after=tuple(one if isinstance(one, str) else one.name for one in after),
+            products=tuple(str(self._state / path) for path in products),
         )
 
 
@@ -255,8 +259,11 @@ class Summary(Phase):
     help = "print the verdict and where the evidence is"
 
     def cards(self, graph: Graph) -> Iterable[Card]:
+        from factory.engine.last import products_of
+
         (integrate,) = graph.of_phase(Integrate.name)
-        return (graph.card(self, integrate.targets, (integrate,)),)
+        products = products_of(graph.entries)
+        return (graph.card(self, integrate.targets, (integrate,), products=products),)
 
     def inputs(self, card: Card, run: Run) -> object:  # noqa: ARG002
         return _merged(run)

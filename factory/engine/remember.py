@@ -155,12 +155,15 @@ class _Own:
             *(marker_path(card) for card in ran),
             *(str(PurePosixPath(marker_path(card)).parent) for card in ran),
         ]
+        self._last = _path(layout.LAST)
         self._trees = frozenset(map(_path, trees))
         self._single = frozenset(map(_path, single))
 
     def __contains__(self, path: bytes) -> bool:
         # a bundle and a run are both three names deep
-        return path in self._single or b"/".join(path.split(b"/")[:3]) in self._trees
+        names = path.split(b"/")
+        in_tree = b"/".join(names[:3]) in self._trees or b"/".join(names[:2]) == self._last
+        return path in self._single or in_tree
 
 
 def _path(name: str) -> bytes:

@@ -13,6 +13,7 @@ from dataclasses import replace
 from factory.bundle.make import unique
 from factory.contract.catalogue import PackEntry
 from factory.contract.policy import policy_record
+from factory.engine.last import keep_last
 from factory.engine.result_commit import room_for
 from factory.engine.run import CardOutcome, Integrated, Run
 from factory.evidence import settle
@@ -82,6 +83,7 @@ def settle_card(card: Card, run: Run) -> CardOutcome:
         and run.is_whole(marker.run_id)
     ):
         run.named = marker.run_id
+        keep_last(run.site, run.named)
         return CardOutcome(Status.PASS, (), f"PASS  {run.named}")
     status = settle_run(run, {other.name for other in run.cards})
     return CardOutcome(status, (), f"{status.value}  {run.id}")
@@ -112,6 +114,7 @@ def settle_run(run: Run, asked: Collection[str]) -> Status:
         from factory.evidence.inventory import RunInventory  # costs what only lists too much
 
         RunInventory(site.store.root).survey(run_id)
+    keep_last(site, run_id)
     return Status(document.status)
 
 

@@ -22,7 +22,8 @@ class Card:
     """Describe one task of the graph.
 
     `name` is doit's (`launch:TASK-0101-licence-inventory`), `pack` the pack's id or ""; `file_dep`
-    and `targets` are absolute paths; `after` names cards that must come first.
+    and `targets` are absolute paths; `after` names cards that must come first. `products` are more
+    files that are there after a PASS, for others to depend on: what they contain decides nothing.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Card:
     file_dep: tuple[str, ...]
     targets: tuple[str, ...]
     after: tuple[str, ...] = ()
+    products: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

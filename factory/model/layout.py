@@ -299,6 +299,42 @@ class RunFolder(Folder):
         return BundleFolder(self.at(pack_id))
 
 
+class LastFolder(Folder):
+    """Name copies of the latest PASS, without a time in any name: `last/`. For a project's own
+    tasks, which depend on files; nothing of ours reads them.
+    """
+
+    __slots__ = ()
+
+    @property
+    def current(self) -> str:
+        """Return the path of the verdict of the latest run, PASS or not."""
+        return self.at("CURRENT.json")
+
+    @property
+    def tree(self) -> str:
+        """Return the path of the id of the merged tree, as a line."""
+        return self.at("TREE")
+
+    @property
+    def status(self) -> str:
+        return self.at("STATUS.json")
+
+    @property
+    def patch(self) -> str:
+        return self.at("DIFF.patch")
+
+    @property
+    def report(self) -> str:
+        return self.at("FINAL_REPORT.md")
+
+    def pack(self, pack_id: str) -> BundleFolder:
+        """Return the folder of one pack: status, patch and artifacts, and the manifest of the
+        bundle that they were taken from.
+        """
+        return BundleFolder(self.at(pack_id))
+
+
 IN_BUNDLE = BundleFolder("")
 IN_RUN = RunFolder("")
 IN_RAW = RawFolder("")
@@ -314,6 +350,7 @@ MARKERS = Folder("state")
 RUNS = Folder("runs")
 WORKTREES = Folder("worktrees")
 TRASH = Folder("trash")
+LAST = LastFolder("last")
 REVIEWS = Folder("reviews")
 REBUILDS = Folder("rebuilds")
 SIGNATURES = Folder("signatures")

@@ -150,7 +150,9 @@ def test_what_doit_lost_is_asked_of_the_pipeline_which_looks_again_at_what_memor
     here.begin()
     assert here.valid(ONE)
     other = {"verdict": "PASS", "key": "another", "targets": {}}
-    assert here.driver.why_not_up_to_date(TWO, other) == "no, its action key changed"
+    assert here.driver.why_not_up_to_date(TWO, other) == (
+        "no, its action key changed; `factory why launch:B` shows what did"
+    )
     assert here.real.told == ["begin", "is_up_to_date launch:A", "is_up_to_date launch:B"]
     assert here.locked == 0, "the pipeline takes the lock itself"
     here.driver.execute(TWO)
