@@ -94,8 +94,12 @@ def artifact_breaches(outputs: OutputsSection, written: Written) -> Iterator[Bre
             yield written.breach("/outputs/artifacts_dir", f"{quoted(folder)} {clause}", hint)
 
 
-def artifacts_of(artifacts: ArtifactsSection, outputs: OutputsSection, folder: str) -> Artifacts:
-    """Return artifact patterns from the workspace root, including those in older spellings."""
+def artifacts_of(
+    artifacts: ArtifactsSection, outputs: OutputsSection, folder: str, transcripts: tuple[str, ...]
+) -> Artifacts:
+    """Return artifact patterns from the workspace root, including those in older spellings, and
+    the transcripts of steps ("" for none).
+    """
 
     def whole(pattern: str) -> str:
         if pattern.startswith(f"{folder}/"):  # as earlier versions wrote it
@@ -108,6 +112,7 @@ def artifacts_of(artifacts: ArtifactsSection, outputs: OutputsSection, folder: s
     optional = artifacts.optional
     if outputs.artifacts_dir:
         optional = (*optional, _artifacts_folder(outputs.artifacts_dir) + "/**")
+    optional = (*optional, *filter(None, transcripts))
     return Artifacts(
         from_root((*artifacts.required, *outputs.evidence)),
         from_root(optional),

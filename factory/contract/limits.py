@@ -44,11 +44,15 @@ class LimitsSection(Part):
     )
     upload: Size = Field(_DEFAULTS.upload, description="Bytes that one stage sends.")
     download: Size = Field(_DEFAULTS.download, description="Bytes that one stage receives.")
+    learn: bool = Field(
+        False, description="true: a later attempt can read why the last one failed."
+    )
 
 
 def declared_limits(limits: LimitsSection, minutes: int | None) -> Mapping[str, int]:
     """Return the limits that are written; `minutes` is the older spelling of the time limit."""
-    declared: dict[str, int] = {name: getattr(limits, name) for name in limits.model_fields_set}
+    names = limits.model_fields_set - {"learn"}
+    declared: dict[str, int] = {name: getattr(limits, name) for name in names}
     if minutes is not None:
         declared.setdefault("timeout", minutes * 60)
     return declared

@@ -17,7 +17,7 @@ from factory.contract.artifacts import (
     artifact_breaches,
     artifacts_of,
 )
-from factory.contract.commands import Commands, commands_of
+from factory.contract.commands import Steps, commands_of, transcript_breaches
 from factory.contract.document_parts import (
     Count,
     Environment,
@@ -328,6 +328,10 @@ def _workspace(asked: RuleInput) -> Iterator[Breach]:
         yield at.breach("/workspace", "declared without scope.allowed_paths", hint)
 
 
+def _transcripts(asked: RuleInput) -> Iterator[Breach]:
+    yield from transcript_breaches(asked.task.steps, asked.written)
+
+
 class TaskDocument(Part):
     """Define task.yml: one unit of work, declared."""
 
@@ -360,7 +364,7 @@ class TaskDocument(Part):
     inputs: Inputs = Field(
         (), description="Patterns of files that the pack may read; default: all."
     )
-    steps: Commands = Field((), description=CommandKind.STEP.description)
+    steps: Steps = Field((), description=CommandKind.STEP.description)
     acceptance: AcceptanceSection = Field(
         default_factory=AcceptanceSection, description="Acceptance in prose."
     )
@@ -393,7 +397,7 @@ class TaskDocument(Part):
 
 RULES: tuple[Callable[[RuleInput], Iterator[Breach]], ...] = (
     *(_identity, _title_and_type, _scope, _secrets, _cloud, _artifacts, _plugin, _typos),
-    *(_limits, _acceptance_file, _docs, _workspace),
+    *(_limits, _acceptance_file, _docs, _workspace, _transcripts),
 )
 
 
@@ -421,8 +425,11 @@ def task_meaning(asked: RuleInput) -> TaskPack:
         steps=commands_of(CommandKind.STEP, task.steps, written),
         constraints=constraints_of(task),
         inputs=_inputs_of(task, written),
-        artifacts=artifacts_of(task.artifacts, task.outputs, folder),
+        artifacts=artifacts_of(
+            task.artifacts, task.outputs, folder, tuple(item.transcript for item in task.steps)
+        ),
         limits=limits_of(task.limits, _minutes(task.execution), asked.ceilings),
+        learn=task.limits.learn,
         depends_on=tuple(dict.fromkeys(task.depends_on)),
         env_passed=tuple(sorted(name for name, value in task.env.items() if value is None)),
         env_fixed=tuple(sorted(fixed)),

@@ -140,9 +140,9 @@ class Exchange:
     def _carried(self) -> Reason:
         request = self._read(request_ends, Reason.LEFT)
         plain = plain_target(request)
-        if plain is not None and self._is_private(plain):
+        if plain is not None and names_target(self._reach.private, plain):
             self._target, self._plain = plain, True
-            judge_target(self._reach.hosts, self._target)
+            judge_target(self._named, self._target)
             upstream = self._dialled(self._addresses())
             self._answered = True
             return self._tunnelled(upstream, plain_forwarded(request))
@@ -164,8 +164,15 @@ class Exchange:
             self._up, self._down = tunnel.up, tunnel.down
         return Reason.DONE
 
+    @property
+    def _named(self) -> tuple[str, ...]:
+        """Return the hosts that the pack names. Any host (`*`) is any public one: a private host is
+        reached by its name alone.
+        """
+        return tuple(host for host in self._reach.hosts if host != "*")
+
     def _is_private(self, target: Target) -> bool:
-        return names_target(self._reach.private, target)
+        return names_target(self._reach.private, target) and names_target(self._named, target)
 
     def _addresses(self) -> tuple[str, ...]:
         """Return the addresses to dial, judged: of the host, or of the upstream proxy where that

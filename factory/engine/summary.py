@@ -237,9 +237,11 @@ def _reproducible(
     site: Site, entry: PackEntry, bundle: StatusDocument | None, manifest: str
 ) -> bool:
     """Return whether this very bundle was made twice by `factory determinism`; never where the pack
-    declares the network.
+    declares the network, or learns from a failed attempt.
     """
-    if bundle is None or entry.pack is None or entry.pack.constraints.network.declared:
+    if bundle is None or entry.pack is None:
+        return False
+    if entry.pack.constraints.network.declared or entry.pack.learn:
         return False
     return bool(shown_by(site, entry.id, bundle.action_key, manifest))
 

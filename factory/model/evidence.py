@@ -50,14 +50,16 @@ class CheckRecord(Document):
 
 
 class AttemptRecord(Document):
-    """Record one attempt: its verdict, the tree it left, and `failure`, the SHA-256 signature of
-    its first failure ("" if none).
+    """Record one attempt: its verdict, the tree it left, `failure`, the SHA-256 signature of its
+    first failure ("" if none), and `learned`, the digest of what its steps could read of the last
+    attempt ("" for nothing).
     """
 
     number: int
     status: StatusName
     result_tree: str
     failure: str = ""
+    learned: Digest | Literal[""] = ""
 
 
 class StatusDocument(Document):
@@ -68,7 +70,7 @@ class StatusDocument(Document):
     `result_tree`.
     """
 
-    schema_version: Literal[3] = 3
+    schema_version: Literal[4] = 4
     pack: str
     status: StatusName
     action_key: Digest
@@ -123,7 +125,8 @@ class FilesChanged(Document):
 class ScopeLock(Document):
     """Define SCOPE_LOCK.json: the contract as resolved before anything ran.
 
-    `acceptance_network` and `acceptance_cloud` say whether acceptance had what steps had of either.
+    `acceptance_network` and `acceptance_cloud` say whether acceptance had what steps had of either,
+    `learn` whether a later attempt could read why the last one failed.
     """
 
     schema_version: Literal[4] = 4
@@ -140,6 +143,7 @@ class ScopeLock(Document):
     cloud_any: bool
     acceptance_network: bool = False
     acceptance_cloud: bool = False
+    learn: bool = False
     limits: LimitsRecord
     required_properties: tuple[str, ...]
     artifacts_required: tuple[str, ...]

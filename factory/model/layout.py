@@ -246,6 +246,11 @@ class AttemptFolder(Folder):
     def normalized(self) -> str:
         return self.at("normalized.tsv")
 
+    @property
+    def learned(self) -> str:
+        """Return the path of what the attempt could read of the last one."""
+        return self.at("LEARNED.json")
+
     def log(self, label: str) -> str:
         """Return the path of the raw log of the command with this label."""
         return self.at(f"{label}.log")

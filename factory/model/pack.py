@@ -29,7 +29,8 @@ class Command:
 
     `label` is unique in its pack and names the log (`tests-2`); `name` is what the author called
     it; `cwd` is relative to the workspace root, empty for the root itself; `timeout` None means
-    that only the pack's own limit applies.
+    that only the pack's own limit applies. `transcript` is the artifact that its output becomes, ""
+    for none.
     """
 
     label: str
@@ -40,6 +41,7 @@ class Command:
     env: tuple[tuple[str, str], ...] = ()
     timeout: int | None = None
     location: Location | None = None
+    transcript: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +155,8 @@ class TaskPack:
     `inputs` None means the whole repository is visible. `places` maps a JSON pointer into task.yml
     to its (line, column), for findings. `information` is canonical JSON of every key that has no
     effect (owner, priority, notes, …), kept for the manifest. `acceptance_network` and
-    `acceptance_cloud` say whether acceptance has what `constraints` declares of either.
+    `acceptance_cloud` say whether acceptance has what `constraints` declares of either; `learn`
+    whether a later attempt can read why the last one failed.
     """
 
     id: str
@@ -182,6 +185,7 @@ class TaskPack:
     judge: JudgeContract = JudgeContract()
     acceptance_network: bool = False
     acceptance_cloud: bool = False
+    learn: bool = False
     must_prose: tuple[str, ...] = ()
     information: str = "{}"
     places: tuple[tuple[str, int, int], ...] = ()

@@ -349,6 +349,7 @@ def scope_lock(pack: TaskPack, config: Config, protected: tuple[str, ...]) -> Sc
         cloud_any=pack.constraints.cloud.any_host,
         acceptance_network=pack.acceptance_network,
         acceptance_cloud=pack.acceptance_cloud,
+        learn=pack.learn,
         limits=limits_record(limits_in_force(pack, config)),
         required_properties=tuple(sorted(wanted.value for wanted in config.required)),
         artifacts_required=pack.artifacts.required,

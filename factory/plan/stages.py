@@ -59,12 +59,14 @@ class PackView:
     it.
 
     `base` is a tree whose read-only checkout is shared between stages; `tree` is the exact content.
-    Both are complete and their objects are in the object store. `environments` lie over it.
+    Both are complete and their objects are in the object store. `environments` lie over it. `files`
+    are texts for this stage alone, by their paths below /run.
     """
 
     base: Tree
     tree: Tree
     environments: tuple[PlannedEnvironment, ...] = ()
+    files: tuple[tuple[str, str], ...] = ()
 
 
 class TreeView:
@@ -74,6 +76,11 @@ class TreeView:
 
     def __init__(self, views: ViewStore, shown: PackView, over: tuple[Path, ...] = ()) -> None:
         self._views, self._shown, self._over = views, shown, over
+
+    @property
+    def files(self) -> tuple[tuple[str, str], ...]:
+        """Return texts for the stage, by their paths inside."""
+        return self._shown.files
 
     def folders(self) -> tuple[Path, ...]:
         """Return the difference over the base's checkout. Raise as `ViewStore.base` does."""

@@ -223,14 +223,16 @@ def do_steps(
     visible: Tree,
     budget: Budget,
     on_ran: OnRan = ignore,
+    *,
+    files: tuple[tuple[str, str], ...] = (),
 ) -> tuple[tuple[Ran, ...], Frozen]:
     """Run the steps over `visible` (a part of `base`) and freeze what they left. Stops at the first
-    that fails.
+    that fails. `files` are texts that they can read, by their paths below /run.
     """
     if not planned.pack.steps:
         return (), Frozen(visible, visible, (), judge_docs(planned.pack, base), LeftOut(), ())
     reach = reach_of(machine, planned)
-    view = PackView(shared, visible, planned.environments)
+    view = PackView(shared, visible, planned.environments, files)
     stage = machine.sandbox.open(view, planned.limits, planned.pack.id, reach)
     try:
         ran: list[Ran] = []
@@ -239,9 +241,23 @@ def do_steps(
             on_ran(ran[-1])
             if ran[-1].logged.record.rc != 0:
                 break
-        return tuple(ran), freeze(machine, planned, stage, base, visible)
+        frozen = freeze(machine, planned, stage, base, visible)
+        return tuple(ran), replace(frozen, artifacts=_with_transcripts(planned.pack, ran, frozen))
     finally:
         stage.close()
+
+
+def _with_transcripts(pack: TaskPack, ran: Iterable[Ran], frozen: Frozen) -> tuple[Collected, ...]:
+    """Return what was collected, and what steps printed where they keep it: in place of a file
+    that a step wrote there.
+    """
+    paths = {command.label: command.transcript for command in pack.steps if command.transcript}
+    kept = {
+        paths[one.logged.record.label]: one.raw for one in ran if one.logged.record.label in paths
+    }
+    collected = {each.path: each for each in frozen.artifacts}
+    collected |= {path: Collected(path, content) for path, content in kept.items()}
+    return tuple(collected[path] for path in sorted(collected))
 
 
 def freeze(

@@ -47,6 +47,7 @@ from factory.run.attempt import Frozen, Machine, Ran
 from factory.run.comparing import Compared
 from factory.run.defects import defect
 from factory.run.egress import During, Traffic
+from factory.run.lesson import LESSON, lesson_of
 from factory.run.old_judge import JudgeAnswer, ask_judge
 from factory.run.reading import stacked_base
 
@@ -174,6 +175,7 @@ class _Work:
         self._commands: dict[int, list[Ran]] = {}
         self._events: list[Entry] = []
         self._traffic = Traffic(machine.redactor, planned.pack)
+        self._lessons: dict[int, str] = {}
 
     def since(self, began: float) -> int:
         """Return whole milliseconds since a reading of the monotonic clock."""
@@ -198,6 +200,19 @@ class _Work:
             rc=record.rc,
         )
         self._add(command.entry(), ran.ended_at)
+
+    def learns(self, number: int, last: Tried | None) -> str:
+        """Return what attempt `number` can read of the last one, and keep it with its logs; "" for
+        nothing: where the contract does not ask for it, and where the backend cannot show it.
+        """
+        if last is None or not self.planned.pack.learn:
+            return ""
+        if self.machine.sandbox.measure().backend != "full":
+            return ""
+        ran, before = (*last.steps, *last.checks, *last.judged.runs), last.record.number
+        text = lesson_of(self.machine.redactor, before, ran, last.findings)
+        self._lessons[number] = text
+        return text
 
     def judged(self, one: Tried, began: float) -> None:
         """Take an attempt that was judged."""
@@ -260,6 +275,8 @@ class _Work:
     def _raw(self) -> dict[str, bytes]:
         """Return raw logs and timings: what is not deterministic, never hashed into a bundle."""
         raw = self._traffic.raw()
+        for number, text in self._lessons.items():
+            raw[_raw_folder(self.planned, number).learned] = text.encode("utf-8")
         for number, commands in self._commands.items():
             folder = _raw_folder(self.planned, number)
             timings = []
@@ -277,7 +294,7 @@ def _attempts(work: _Work, base: Tree) -> tuple[Tried, ...]:
     tried: list[Tried] = []
     for number in range(1, work.planned.limits.attempts + 1):
         began = work.machine.clock.monotonic()
-        one = _try(work, base, number)
+        one = _try(work, base, number, tried[-1] if tried else None)
         tried.append(one)
         work.judged(one, began)
         same_again = len(tried) > 1 and one.record.failure == tried[-2].record.failure
@@ -286,7 +303,7 @@ def _attempts(work: _Work, base: Tree) -> tuple[Tried, ...]:
     return tuple(tried)
 
 
-def _try(work: _Work, base: Tree, number: int) -> Tried:
+def _try(work: _Work, base: Tree, number: int, last: Tried | None) -> Tried:
     planned, machine = work.planned, work.machine
     budget = attempt.Budget(machine.clock, planned.limits)
     heard = partial(work.ran, number)
@@ -294,7 +311,11 @@ def _try(work: _Work, base: Tree, number: int) -> Tried:
     machine.objects.write_tree(visible)
     machine.objects.write_tree(planned.shared)
     machine.objects.write_tree(planned.visible)  # so that `why` can name what changed in it
-    steps, frozen = attempt.do_steps(machine, planned, base, planned.shared, visible, budget, heard)
+    lesson = work.learns(number, last)
+    files = ((LESSON, lesson),) if lesson else ()
+    steps, frozen = attempt.do_steps(
+        machine, planned, base, planned.shared, visible, budget, heard, files=files
+    )
     findings = [*(finding for ran in steps for finding in ran.findings), *frozen.findings]
     findings += attempt.judge_size(machine, planned, frozen)
     if not frozen.withheld:
@@ -329,6 +350,7 @@ def _try(work: _Work, base: Tree, number: int) -> Tried:
         status=status.value,
         result_tree=frozen.after.oid,
         failure=failure_signature((one.logged.record, one.logged.log) for one in ran),
+        learned=sha256(lesson.encode("utf-8")) if lesson else "",
     )
     return Tried(
         record,

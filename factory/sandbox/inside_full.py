@@ -81,6 +81,7 @@ def open_stage(plan: wire.Message) -> int:
 def _write_files(files: wire.Message) -> None:
     """Write texts of this stage alone, in the root that packs see and cannot write."""
     for path, text in files.items():
+        os.makedirs(os.path.dirname(BUILD + layout.SYSTEM + path), 0o755, exist_ok=True)
         descriptor = os.open(
             BUILD + layout.SYSTEM + path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644
         )

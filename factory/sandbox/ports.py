@@ -19,7 +19,16 @@ from factory.sandbox.values import CommandOutcome, CommandSpec, StageLimits
 
 
 class StageView(Protocol):
-    """Provide what a stage shows at /workspace."""
+    """Provide what a stage shows at /workspace.
+
+    `files` are texts by their paths inside, below /run, for this stage alone and read-only there;
+    only the backend `full` shows them.
+    """
+
+    @property
+    def files(self) -> tuple[tuple[str, str], ...]:
+        """Return texts for the stage, by their paths inside."""
+        ...
 
     def folders(self) -> tuple[Path, ...]:
         """Return read-only folders that show it when each lies over the next."""

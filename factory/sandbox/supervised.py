@@ -186,7 +186,7 @@ class Supervised(Backend):
             folders = self.lay_out(view, self.work / name)
         except StageUnavailable as error:
             raise unavailable(str(error)) from error
-        files = egress.files if egress is not None else ()
+        files = (*view.files, *(egress.files if egress is not None else ()))
         stage_plan = plan(folders, limits, egress is not None, files)
         try:
             link = self.launcher.open_stage(stage_plan, folders.kept)

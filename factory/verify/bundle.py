@@ -49,7 +49,7 @@ from factory.verify.trees import (
 _LOCKED = (
     *("allowed", "denied", "inputs", "docs_required", "artifacts_required", "artifacts_optional"),
     *("artifacts_normalized", "expect", "outside", "discard"),
-    *("network", "network_any", "cloud", "cloud_any"),
+    *("network", "network_any", "cloud", "cloud_any", "learn"),
 )
 
 # What its part `judge` repeats of acceptance.yml, and the key there.

@@ -67,6 +67,7 @@ class Contract:
     cloud_any: bool
     acceptance_network: bool
     acceptance_cloud: bool
+    learn: bool
     changed_lines: int
     depends_on: tuple[str, ...]
     judge: tuple[str, ...]
@@ -86,6 +87,7 @@ def read_contract(folder: str, task: bytes, acceptance: bytes) -> Contract:
     optional = list(_texts(wanted.get("optional")))
     if outputs.get("artifacts_dir"):
         optional.append(_cleaned(str(outputs["artifacts_dir"])) + "/**")
+    optional += _transcripts(written.get("steps"))
     required = (*_texts(wanted.get("required")), *_texts(_paths(outputs.get("evidence"))))
     rights = _part(written, "constraints")
     network, cloud = (
@@ -116,11 +118,19 @@ def read_contract(folder: str, task: bytes, acceptance: bytes) -> Contract:
         cloud=() if "*" in cloud else cloud,
         cloud_any="*" in cloud,
         acceptance_network=_true(asked.get("allow_network")) or bool(_texts(asked.get("deps"))),
+        learn=_true(limits.get("learn")),
         acceptance_cloud=_true(asked.get("allow_cloud_mutations")),
         changed_lines=_number(limits.get("changed_lines", str(_CHANGED_LINES))),
         depends_on=_texts(written.get("depends_on")),
         **{key: tuple(dict.fromkeys(_texts(asked.get(key)))) for key in _JUDGING},
     )
+
+
+def _transcripts(steps: object) -> list[str]:
+    """Return where steps keep their output."""
+    items = steps if isinstance(steps, list) else [steps]
+    found = (item.get("transcript") for item in items if isinstance(item, dict))
+    return [text.strip() for text in found if isinstance(text, str) and text not in _ABSENT]
 
 
 def _loaded(name: str, content: bytes) -> dict[str, Any]:

@@ -68,13 +68,14 @@ class AttemptRow:
     status: StatusName
     result_tree: Oid
     failure: MaybeSha256
+    learned: MaybeSha256
 
 
 @dataclass(frozen=True, slots=True)
 class BundleStatus:
     """Define STATUS.json of a bundle."""
 
-    schema_version: Literal[3]
+    schema_version: Literal[4]
     pack: str
     status: StatusName
     action_key: Sha256
@@ -155,6 +156,7 @@ class ScopeLock:
     cloud_any: bool
     acceptance_network: bool
     acceptance_cloud: bool
+    learn: bool
     limits: LimitsRow
     required_properties: Texts
     artifacts_required: Texts

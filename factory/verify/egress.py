@@ -165,7 +165,8 @@ class _Record:
         if not any(_names(each, row.host, row.port) for each in network):
             found = f"{spell(row.host)}:{row.port}"
             self.differs(f"{where}: its target", f"one of {', '.join(network) or 'no host'}", found)
-        private = any(_names(each, row.host, row.port) for each in self.private)
+        by_name = any(_names(each, row.host, row.port) for each in network if each != "*")
+        private = by_name and any(_names(each, row.host, row.port) for each in self.private)
         if row.via:
             self.differs(f"{where}: the proxy that it went by", self.upstream, row.via)
             self.differs(f"{where}: whether its host may be private", False, private)

@@ -144,6 +144,9 @@ class PackBindings:
                 False,
                 True,
             )
+        if self.bundle.lock.learn:
+            what = f"whether {self.line.pack}, whose attempts learn, is called reproducible"
+            self.differs(what, False, True)
         ledger = self.comparison.context.ledger
         if ledger is None:
             self.comparison.results.gap(

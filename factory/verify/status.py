@@ -101,6 +101,9 @@ def _attempts(
     log: Callable[[str], bytes],
 ) -> None:
     attempts = status.attempts
+    for before, one in zip((None, *attempts), attempts, strict=False):
+        if one.learned and (before is None or not lock.learn):
+            differs(f"attempt {one.number}: what it could read of the last one", "", one.learned)
     numbers = [attempt.number for attempt in attempts]
     if differs("its attempts, counted", list(range(1, len(numbers) + 1)) or [1], numbers):
         return

@@ -224,6 +224,23 @@ def test_a_mutation_is_carried_with_the_credential_and_recorded(world: World) ->
     assert SECRET not in repr(connection)
 
 
+def test_what_this_host_trusts_is_read_once_for_a_stage(outer: Authority, tmp_path: Path) -> None:
+    read: list[int] = []
+
+    def trust() -> ssl.SSLContext:
+        read.append(1)
+        return ssl.create_default_context(cadata=outer.pem.decode())
+
+    with https(outer.context(tmp_path, HOST), []) as port:
+        found = Map()
+        found.add(HOST, port)
+        with made(outer, found, trust) as world:
+            for _ in range(2):
+                assert world.ask("PUT", "/", b"x")[0] == 200
+            assert len(world.connections()) == 2
+    assert len(read) == 1
+
+
 def test_one_connection_carries_many_requests_of_every_framing(world: World) -> None:
     connection = http.client.HTTPSConnection(HOST)
     connection.sock = world.tls(alpn=("h2", "http/1.1"))

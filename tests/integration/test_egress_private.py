@@ -77,6 +77,8 @@ def test_a_local_model_is_reached_by_name_where_the_user_names_it(model: int) ->
         ("localhost:{}", "localhost:1", "CONNECT localhost:{} HTTP/1.1", Reason.NOT_PUBLIC),
         (HOST, "localhost:{}", "GET http://localhost:{}/ HTTP/1.1", Reason.NOT_DECLARED),
         (HOST, "localhost:{}", "CONNECT localhost:{} HTTP/1.1", Reason.NOT_DECLARED),
+        ("*", "localhost:{}", "CONNECT localhost:{} HTTP/1.1", Reason.NOT_PUBLIC),
+        ("*", "localhost:{}", "GET http://localhost:{}/ HTTP/1.1", Reason.NOT_DECLARED),
         ("*", "localhost:{}", f"CONNECT {HOST}:443 HTTP/1.1", Reason.NOT_PUBLIC),
         ("localhost:{}", "localhost:{}", "GET http://127.0.0.1:{}/ HTTP/1.1", Reason.NOT_CONNECT),
         (

@@ -315,6 +315,10 @@ class OneFolder:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
+    @property
+    def files(self) -> tuple[tuple[str, str], ...]:
+        return ()
+
     def folders(self) -> tuple[Path, ...]:
         return (self._folder,)
 

@@ -44,6 +44,8 @@ ONLY_THE_LOADER_SEES = BY_THE_READER | {
     "acceptance-fixed-unknown",
     "acceptance-require-change-and-no-change",
     "acceptance-none",
+    "acceptance-with-network",
+    "transcripts",
     "acceptance-other-file",
     "cloud-other-host",
     "cloud-without-network",
