@@ -13,7 +13,7 @@ from tests.hostile.backends import BACKENDS
 from tests.hostile.declared import SAMPLE, names, programs
 
 WHOLE = bool(os.environ.get("HOSTILE_MATRIX"))
-PATHS = 100_000 if WHOLE else 10_000
+PATHS = 100_000 if WHOLE else 4_000
 
 _PART = (
     ("self", "overlay", "all"),

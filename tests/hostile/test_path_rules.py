@@ -63,7 +63,7 @@ def judged(path: str) -> str:
 
 
 def test_the_corpus_is_evil_enough_and_the_same_everywhere() -> None:
-    answers = [judged(path) for path in paths()[: max(LAID, 10_000)]]
+    answers = [judged(path) for path in paths()[: max(LAID, 4_000)]]
     seen = {answer: answers.count(answer) for answer in set(answers)}
     assert set(seen) == {"", "PATH_UNSAFE", "PATH_GIT_NAME", "PATH_PROTECTED", "PATH_NOT_PORTABLE"}
     assert min(seen.values()) > 100

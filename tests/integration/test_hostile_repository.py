@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from factory.commands.command_table import COMMANDS
+from tests.sample import sample
 from tests.warm import BIN
 from tests.world import PATIENCE, World, environment
 
@@ -209,9 +210,19 @@ def test_doit_list_runs_nothing_but_dodo(tmp_path: Path) -> None:
     assert made.ran() == ""
 
 
-@pytest.mark.parametrize("python", ["{root}/bin/python", "{root}/.venv/bin/python", "{root}/link"])
+EVERY = (("plan",), ("why", "TASK-0001"), ("doctor",), ("preflight",), ("oneshot",))
+NAMED = ("{root}/bin/python", "{root}/.venv/bin/python", "{root}/link")
+
+
+@pytest.mark.parametrize(
+    ("python", "commands"),
+    sample(
+        [(NAMED[0], EVERY), *((python, EVERY[-1:]) for python in NAMED[1:])],
+        ((python, EVERY[:-1]) for python in NAMED[1:]),
+    ),
+)
 def test_the_interpreter_that_a_repository_names_is_asked_for_and_not_run(
-    tmp_path: Path, python: str
+    tmp_path: Path, python: str, commands: tuple[tuple[str, ...], ...]
 ) -> None:
     made = Hostile(tmp_path)
     made.in_path()
@@ -221,7 +232,7 @@ def test_the_interpreter_that_a_repository_names_is_asked_for_and_not_run(
         "factory.toml", f'version = 1\n[run]\npython = "{python.format(root=made.root)}"\n'
     )
     made.world.commit()
-    for words in (("plan",), ("why", "TASK-0001"), ("doctor",), ("preflight",), ("oneshot",)):
+    for words in commands:
         said = made.run(str(BIN / "factory"), *words)
         refused = words[0] in ("preflight", "oneshot")
         assert ("the interpreter that factory.toml names lies in" in said) >= refused, said

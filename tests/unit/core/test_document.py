@@ -173,7 +173,7 @@ def test_a_type_that_no_document_has_is_refused() -> None:
 
 
 @pytest.mark.parametrize(("name", "kind"), EVIDENCE)
-@examples(8, suppress_health_check=list(HealthCheck))
+@examples(5, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_pydantic_accepts_the_same_trees(
     name: str, kind: type[Document], data: st.DataObject
@@ -185,7 +185,7 @@ def test_pydantic_accepts_the_same_trees(
 
 
 @pytest.mark.parametrize("kind", [TaskDocument, AcceptanceDocument])
-@examples(60, suppress_health_check=list(HealthCheck))
+@examples(20, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_pydantic_accepts_the_same_contracts(kind: type[Document], data: st.DataObject) -> None:
     whole = {
