@@ -21,6 +21,7 @@ from factory.model.finding import Finding
 from factory.strict.document import Mismatch, with_tuples
 from factory.verify.repository import RepositoryObjects
 from factory.verify.run import Outcome, Verified
+from tests.sample import WHOLE, sample
 from tests.verify_kit import (
     Memory,
     Z,
@@ -566,6 +567,7 @@ DERIVED = (
 # Told by the writer alone, and so protected by signatures only.
 TOLD = (b'"ignored_dropped"',)
 MENDED = (b'"sha256"', b'"bytes"')
+FLIPS = 40 if WHOLE else 4  # of each document
 
 
 def test_no_flipped_bit_of_a_derived_document_survives_a_forger(good: Memory) -> None:
@@ -573,7 +575,7 @@ def test_no_flipped_bit_of_a_derived_document_survives_a_forger(good: Memory) ->
     for path, content in sorted(good.files.items()):
         if path.partition("/")[2] not in DERIVED or path == STATUS:
             continue
-        for at in range(3, len(content), max(1, len(content) // 10)):
+        for at in range(3, len(content), max(1, len(content) // FLIPS)):
             line = content[content.rfind(b"\n", 0, at) + 1 :].split(b"\n")[0]
             if line.strip().startswith(TOLD) or (
                 path.endswith("MERGE.json") and line.strip().startswith(MENDED)
@@ -627,7 +629,7 @@ def put(value: Any, where: str, other: Any) -> Any:
     return made
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", sample([0], range(1, 20)))
 def test_any_value_at_any_place_of_any_document_is_answered_and_never_holds(
     good: Memory, seed: int
 ) -> None:
