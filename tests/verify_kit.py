@@ -51,7 +51,18 @@ from factory.model.statement import ProvenanceStatement, SummaryStatement, TestR
 from factory.report import text as report_text
 from factory.report.renderings import rendered
 from factory.report.run_view import BundleView, RunView
-from factory.verify import bundle_documents, comparison, events, form, history, manifests
+from factory.verify import (
+    bundle_documents,
+    comparison,
+    events,
+    form,
+    history,
+    judged,
+    manifests,
+    patterns,
+    renderings,
+    rules,
+)
 from factory.verify import run as verify_run_module
 from factory.verify.context import OPTIONAL, Context, Demand, WholeLedger
 from factory.verify.events import Chain
@@ -79,6 +90,11 @@ remembered_read = lru_cache(maxsize=4096)(form.read)
 remembered_sha256 = lru_cache(maxsize=4096)(lambda content: hashlib.sha256(content).hexdigest())
 for reading in (bundle_documents, comparison, manifests, verify_run_module):
     reading.read = remembered_read  # type: ignore[attr-defined]
+# Nor do the same patterns match the same path otherwise, or the same page say something else.
+remembered_match = lru_cache(maxsize=65536)(patterns.matches)
+for matching in (judged, rules):
+    matching.matches = remembered_match  # type: ignore[attr-defined]
+renderings.read_page = lru_cache(maxsize=64)(renderings.read_page)  # type: ignore[attr-defined]
 events.read_line = history.read_line = lru_cache(maxsize=4096)(events.read_line)  # type: ignore[attr-defined]
 
 
