@@ -40,6 +40,13 @@ options
 """
 _VERDICT = "Ends with the verdict: 0 PASS, 2 BLOCKED, 1 FAIL."
 
+_PARTIAL = """\
+      --partial         merge the packs that passed although others did not; the run is BLOCKED
+                        all the same, and its result is never published
+"""
+_BRANCH = """\
+      --branch          make the branch codex/RUN_ID at the merged result
+"""
 _DRY_RUN = """\
       --dry-run         say what would run and why; run nothing, and write nothing
 """
@@ -62,7 +69,7 @@ folders) the run is about those and what they depend on, and so is its verdict.
 
   factory oneshot TASK-0101
   factory oneshot --dry-run
-{_OPTIONS}{_DRY_RUN}"""
+{_OPTIONS}{_DRY_RUN}{_PARTIAL}"""
     ),
     "preflight": (
         f"""\
@@ -102,8 +109,7 @@ moved; your own branch, index, work tree and stash stay as they are.
 {_VERDICT}
 
   factory integrate --branch
-{_OPTIONS}{_DRY_RUN}      --branch          make the branch codex/RUN_ID at the merged result
-"""
+{_OPTIONS}{_DRY_RUN}{_PARTIAL}{_BRANCH}"""
     ),
 }
 
@@ -115,6 +121,8 @@ def define(command: str, parser: Parser) -> None:
     parser.add_argument("--run-id", type=run_id, metavar="ID")
     if command in _TAKES_PACKS:
         parser.add_argument("packs", nargs="*", metavar="PACK")
+    if command in ("oneshot", "integrate"):
+        parser.add_argument("--partial", action="store_true")
     if command in _DRY_RUNS:
         parser.add_argument("--dry-run", action="store_true")
     if command == "integrate":
@@ -125,6 +133,7 @@ def run(command: str, given: Namespace) -> CommandResult:
     """Drive the graph to the phase named `command`. Raise Refusal, UsageError, Interrupted."""
     flags = flags_of(given)
     flags |= {"workers": str(given.workers)} if given.workers else {}
+    flags |= {"partial": "true"} if getattr(given, "partial", False) else {}
     packs = tuple(getattr(given, "packs", ()))
     if command in _DRY_RUNS and given.dry_run:
         from factory.commands.plan import dry_run

@@ -390,6 +390,14 @@ SETTINGS: tuple[Setting, ...] = (
         whole_number(0, MOST_RECHECKS),
         "Extra runs to name a culprit.",
     ),
+    Setting(
+        "partial",
+        "integration",
+        "partial",
+        _NEUTRAL,
+        ValueForm(true_or_false, {"type": "boolean"}),
+        "Whether the packs that passed are merged where others did not; such a run is BLOCKED.",
+    ),
     *(Setting(f"result_{key}", "integration", key, *row) for key, row in _RESULT.items()),
     Setting(
         "network_hosts",

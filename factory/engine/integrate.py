@@ -18,7 +18,14 @@ from factory.merge.overlap import select
 from factory.model.card import Card
 from factory.model.errors import Refusal
 from factory.model.events import BundleCopied, MergeFinished
-from factory.model.evidence import LogIndex, LogRecord, MergeDocument, PlanDocument, StatusDocument
+from factory.model.evidence import (
+    LogIndex,
+    LogRecord,
+    MergeDocument,
+    PlanDocument,
+    StatusDocument,
+    with_packs,
+)
 from factory.model.evidence_text import (
     EvidenceError,
     finding_of,
@@ -30,6 +37,7 @@ from factory.model.finding import Finding
 from factory.model.layout import IN_BUNDLE, IN_RUN, INTEGRATOR, BundleFolder, RunFolder
 from factory.model.tree import Tree
 from factory.model.verdict import Status
+from factory.model.wording import counted
 from factory.plan.order import all_needs
 from factory.run.attempt import machine_of
 from factory.run.doit_table import judge_configuration
@@ -45,11 +53,39 @@ def integrate_card(card: Card, run: Run) -> CardOutcome:
     status = combine(run.status_of(other.name) for other in earlier)
     came = {other.pack: run.bundle_run(other) for other in earlier if other.phase == "launch"}
     _copy_bundles(run, came)
-    if status is not Status.PASS:
+    whole = status is Status.PASS
+    packs = [planned.pack for planned in run.plan.document.packs] if whole else _passed(run, status)
+    if not whole and not packs:
         return CardOutcome(status, replaced, "nothing merged")
-    _integrate(run)
+    _integrate(run, with_packs(run.plan.document, packs))
     found = (*replaced, *run.integrated.findings)
-    return CardOutcome(of_findings(found), found, merge_headline(run.integrated))
+    headline = merge_headline(run.integrated)
+    if not whole and run.integrated.merge is not None and run.integrated.merge.merged_tree:
+        found = (*found, _partly(run, packs))
+        headline = f"{headline} · {len(packs)} of {counted(len(run.catalogue.entries), 'pack')}"
+    return CardOutcome(combine((status, of_findings(found))), found, headline)
+
+
+def _passed(run: Run, status: Status) -> list[str]:
+    """Return the packs to merge where not all passed: none unless that was asked for, else those
+    whose bundle is a validated PASS, and so are those that they need.
+    """
+    if not run.site.config.partial or status is not Status.BLOCKED:
+        return []
+    preflight, *others = run.cards
+    if any(finding.blocks and not finding.pack for finding in run.result_of(preflight)[1]):
+        return []  # what speaks against the whole run
+    bad = {card.pack for card in others if card.pack and run.result_of(card)[0] is not Status.PASS}
+    return [
+        planned.pack
+        for planned in run.plan.document.packs
+        if bad.isdisjoint((planned.pack, *planned.needs))
+    ]
+
+
+def _partly(run: Run, packs: Collection[str]) -> Finding:
+    left = tuple(entry.id for entry in run.catalogue.entries if entry.id not in packs)
+    return Finding("INTEGRATED_PARTLY", {"integrated": tuple(sorted(packs)), "without": left})
 
 
 def _copy_bundles(run: Run, came: Mapping[str, str]) -> None:
@@ -74,16 +110,16 @@ def _copy_bundles(run: Run, came: Mapping[str, str]) -> None:
     run.recorder.record_all(copied, run.recorder.run_event)
 
 
-def _integrate(run: Run) -> None:
-    """Merge and check the merged tree; findings and records are added to `run.integrated`. Every
-    bundle is in the run already.
+def _integrate(run: Run, document: PlanDocument) -> None:
+    """Merge the packs of `document`, which is the plan or a part of it, and check the merged tree;
+    findings and records are added to `run.integrated`. Every bundle is in the run already.
 
     Half an answer of Z, or half of the logs, is no part of the evidence: what broke off is removed.
     """
     plan, result = run.plan, run.integrated
     began = run.site.clock.monotonic()
     try:
-        candidates = _merged(run, plan.document, result)
+        candidates = _merged(run, document, result)
     except Exception:
         _forget(run, result)
         raise
@@ -96,7 +132,7 @@ def _integrate(run: Run) -> None:
 
     def together(packs: Collection[str]) -> Tree | None:
         some = tuple(candidate for candidate in candidates if candidate.pack in packs)
-        return role_z.merge_all(plan.document, some, run.site.objects).tree
+        return role_z.merge_all(document, some, run.site.objects).tree
 
     rechecked = Recheck(
         machine_of(run.site, run.progress),
@@ -121,7 +157,7 @@ def _integrate(run: Run) -> None:
     result.findings += rechecked.findings
     pairs = [(record.pack, culprit) for record in rechecked.records for culprit in record.culprits]
     if pairs:
-        needs = all_needs({planned.pack: planned.depends_on for planned in plan.document.packs})
+        needs = all_needs({planned.pack: planned.depends_on for planned in document.packs})
         chosen = select(changes, pairs, needs)
         result.largest, result.smallest = chosen.largest, chosen.smallest_conflict
 
@@ -149,7 +185,8 @@ def _merged(run: Run, plan: PlanDocument, result: Integrated) -> tuple[Candidate
         content = store.read(RunFolder.of(run_id).bundle(planned.pack).status) or b""
         result.statuses[planned.pack] = parse_document(StatusDocument, content)
     try:
-        site.integrator(store.root / RunFolder.of(run_id))
+        packs = tuple(planned.pack for planned in plan.packs)
+        site.integrator(store.root / RunFolder.of(run_id), packs)
         merge = parse_document(
             MergeDocument, store.read(RunFolder.of(run_id).integrator.merge) or b""
         )

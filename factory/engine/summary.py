@@ -161,6 +161,7 @@ def run_status(run: Run, enforcement: Enforcement, asked: Collection[str]) -> Ru
         base_commit=site.repository.commit,
         base_tree=run.planner.base.oid,
         merged_tree=merge.merged_tree if merge is not None else "",
+        integrated=merge.order if merge is not None and merge.merged_tree else (),
         packs_committed=run.given_plan is None or run.given_plan.document.packs_committed,
         packs=tuple(_line(run, entry, statuses, integrated) for entry in run.catalogue.entries),
         findings=tuple(finding_record(finding) for finding in findings),

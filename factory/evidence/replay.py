@@ -443,15 +443,16 @@ def _branched(event: EventDocument, run: ReplayedRun) -> ReplayedRun:
 def _merged(event: EventDocument, run: ReplayedRun, packs: tuple[ReplayedPack, ...]) -> ReplayedRun:
     """Return the run after the merge.
 
-    Raise Refusal LEDGER_ORDER unless every pack is a validated PASS or was copied.
+    Raise Refusal LEDGER_ORDER unless it is of the packs that are a validated PASS or were copied.
     """
     unready = [pack for pack in packs if pack.unready]
-    if unready:
+    count, ready = event.file_counts.get("packs", 0), len(packs) - len(unready)
+    if unready and count != ready:
         raise refused(
             event,
             f"pack {unready[0].pack} is {unready[0].state.value}, expected validated or copied",
         )
-    _agree(event, "number of packs", str(event.file_counts.get("packs", 0)), str(len(packs)))
+    _agree(event, "number of packs", str(count), str(ready))
     return replace(run, merged=event.hashes.get("merged_tree", ""), merge_rc=event.rc)
 
 
@@ -483,6 +484,10 @@ def _require_sound_pass(
     ]
     if bad or run.preflight not in ("", Status.PASS.value):
         raise refused(event, f"it says PASS, and {', '.join(bad) or 'preflight'} did not")
+    left = next((pack for pack in packs if pack.unready), None)
+    if run.merged is not None and left is not None:
+        why = f"it says PASS, and pack {left.pack} is {left.state.value}, expected it merged"
+        raise refused(event, why)
     if run.merge_rc != 0 or (run.merged_tree and run.merged is None):
         raise refused(
             event,

@@ -43,8 +43,8 @@ class IntegratorProcess:
         self._repository = repository
         self._confine = confine
 
-    def merge(self, run_folder: Path) -> bytes:
-        """Run Z on the plan in `run_folder`; return its MERGE.json.
+    def merge(self, run_folder: Path, packs: tuple[str, ...]) -> bytes:
+        """Run Z on these packs of the plan in `run_folder`; return its MERGE.json.
 
         Raise Refusal INTEGRATOR_FAILED, or what `confine` raises.
         """
@@ -56,6 +56,7 @@ class IntegratorProcess:
         words = json.dumps(
             {
                 "run_folder": str(run_folder),
+                "packs": " ".join(packs),
                 "scratch": str(scratch),
                 "root": str(repository.root),
                 "git_dir": str(repository.git_dir),

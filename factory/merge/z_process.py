@@ -16,15 +16,15 @@ from factory.git.objects import GitObjects
 from factory.git.ports import Repository
 from factory.merge import role_z
 from factory.model.errors import FactoryError
-from factory.model.evidence import PlanDocument
+from factory.model.evidence import PlanDocument, with_packs
 from factory.model.evidence_text import parse_document
 from factory.model.layout import IN_RUN
 from factory.strict.values import DocumentError
 
 
 def main() -> int:
-    """Merge what the plan names. Return 0 if MERGE.json was written, else print one line and return
-    1.
+    """Merge what is named of the plan. Return 0 if MERGE.json was written, else print one line and
+    return 1.
     """
     try:
         run_integrator(json.loads(sys.argv[1]))
@@ -48,7 +48,8 @@ def run_integrator(words: Mapping[str, str]) -> None:
         shallow=bool(words["shallow"]),
     )
     store = StateStore(run_folder)
-    plan = parse_document(PlanDocument, store.read(IN_RUN.plan) or b"")
+    whole = parse_document(PlanDocument, store.read(IN_RUN.plan) or b"")
+    plan = with_packs(whole, words["packs"].split(" "))
     objects = GitObjects(found, Path(words["scratch"]) / "objects")
     try:
         role_z.integrate(plan, store, objects)

@@ -116,11 +116,11 @@ class Config:
     repository narrows packs to (None: it does not), `network_allow_any` is the user's consent to
     any public host, `network_private` are hosts that may be at private addresses,
     `network_authorities` is the text of `network_ca_file`, `network_upstream_proxy` names the proxy
-    that reaches the outside and the source of its login; `recheck_budget` is how many extra
-    acceptance runs may be spent on finding a culprit; `signing_key_ids` are the keys that
-    `required-from` accepts; `evidence_checkpoints` are the places where a checkpoint must be kept
-    that covers a run; `cloud_inject` names hosts, headers and where a credential is, never its
-    value.
+    that reaches the outside and the source of its login; `partial` merges the packs that
+    passed where others did not; `recheck_budget` is how many extra acceptance runs may be spent on
+    finding a culprit; `signing_key_ids` are the keys that `required-from` accepts;
+    `evidence_checkpoints` are the places where a checkpoint must be kept that covers a run;
+    `cloud_inject` names hosts, headers and where a credential is, never its value.
     `result_branch`, `result_message` and `result_author` are texts of the result's branch and its
     commit, `result_sign_off` adds the author's Signed-off-by, `result_sign` is the user's wish that
     Git signs it.
@@ -153,6 +153,7 @@ class Config:
     cloud_inject: tuple[str, ...] = ()
     workers: int = 0
     recheck_budget: int = 24
+    partial: bool = False
     result_branch: str = "codex/{run}"
     result_message: str = ""
     result_author: str = ""

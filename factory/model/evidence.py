@@ -5,6 +5,7 @@ enforcement: same action, same behaviour, same bytes. Paths of changed files are
 form of `judge.path_guard.display`. JSON, sorted keys, two spaces, one newline.
 """
 
+from collections.abc import Collection
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
@@ -324,6 +325,12 @@ class PlanDocument(Document):
     packs: tuple[PlannedPackRecord, ...]
 
 
+def with_packs(plan: PlanDocument, packs: Collection[str]) -> PlanDocument:
+    """Return the plan of some of its packs, in its order."""
+    chosen = tuple(planned for planned in plan.packs if planned.pack in packs)
+    return plan.model_copy(update={"packs": chosen})
+
+
 class RecheckRecord(Document):
     """Record one acceptance command on the merged tree, and the name of its outcome; `old_judge` is
     what it says there under the judge as it was before all packs.
@@ -404,16 +411,18 @@ class SigningRecord(Document):
 
 class RunStatus(Document):
     """Define STATUS.json of a run: the whole verdict, from which every rendering of the report is
-    made.
+    made. `integrated` are the packs whose changes `merged_tree` has: all, or with `partial` those
+    that passed.
     """
 
-    schema_version: Literal[3] = 3
+    schema_version: Literal[4] = 4
     run_id: str
     status: StatusName
     base_ref: str
     base_commit: str
     base_tree: str
     merged_tree: str
+    integrated: tuple[str, ...] = ()
     packs_committed: bool
     packs: tuple[PackLine, ...]
     findings: tuple[FindingRecord, ...]

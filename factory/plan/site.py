@@ -49,7 +49,7 @@ class Site:
     locks: FileLocks
     work_tree: UserWorkTree
     tools: HostTools
-    integrator: Callable[[Path], bytes]
+    integrator: Callable[[Path, tuple[str, ...]], bytes]
     keys: UserKeys
     environment: Mapping[str, str]
     redactor: Redactor

@@ -192,11 +192,12 @@ class Bindings(Comparison):
                     event.file_counts.get("overlaps"),
                 ),
             )
-            self.says(event, ("packs", len(self.status.packs), event.file_counts.get("packs")))
-            if not tree or len(bundles) == len(self.status.packs):
-                changed = (
-                    sum(bundle.status.files_changed for bundle in bundles.values()) if tree else 0
-                )
+            counted = event.file_counts.get("packs", 0)
+            most = min(counted, len(self.status.packs))  # which were asked about, Z did not say
+            self.says(event, ("packs", len(merge.order) if merge else most, counted))
+            part = [bundles[pack] for pack in merge.order if pack in bundles] if merge else []
+            if not tree or (merge is not None and len(part) == len(merge.order)):
+                changed = sum(bundle.status.files_changed for bundle in part) if tree else 0
                 self.says(event, ("changed", changed, event.file_counts.get("changed")))
             refused = merge is None or not tree or bool(of_findings(merge.findings))
             fine = bool(self.status.rechecks) or self.status.status == "PASS"

@@ -436,13 +436,14 @@ class Plan:
 class RunStatus:
     """Define STATUS.json of a run."""
 
-    schema_version: Literal[3]
+    schema_version: Literal[4]
     run_id: str
     status: StatusName
     base_ref: str
     base_commit: Oid
     base_tree: Oid
     merged_tree: MaybeOid
+    integrated: Texts
     packs_committed: bool
     packs: tuple[PackLine, ...]
     findings: tuple[FindingRow, ...]

@@ -63,31 +63,42 @@ class MergeCheck:
         self.run = run
         self.seen = seen
         self.bundles = bundles
+        self.part = dict(bundles)
         self.repository = repository
         self.needs = all_needs({pack: bundle.needs for pack, bundle in bundles.items()})
-        self.met = overlapping(
-            {pack: bundle.change.after for pack, bundle in bundles.items()},
+        self.met = self._met()
+        self.trees: Trees | None = None
+
+    def _met(self) -> dict[Pair, set[tuple[str, str]]]:
+        """Return where the packs that are merged meet."""
+        return overlapping(
+            {pack: bundle.change.after for pack, bundle in self.part.items()},
             self.needs,
             {
                 path
-                for bundle in bundles.values()
+                for bundle in self.part.values()
                 for path, entry in bundle.change.before.items()
                 if entry is not None
             },
         )
-        self.trees: Trees | None = None
 
     def check(self, status: RunStatus) -> Merge | None:
         """Compare MERGE.json and the other files of the result with base and bundles."""
         merge = load(self.results, self.run, paths.MERGE, Merge)
         if merge is None:
             return None
+        self.part = {pack: self.bundles[pack] for pack in merge.order if pack in self.bundles}
+        if self.part.keys() != {line.pack for line in status.packs}:
+            self._left_out(status)
+            self.met = self._met()
+        merged = merge.order if merge.merged_tree else ()
+        self.differs(paths.MERGE, "integrated in STATUS.json", merged, status.integrated)
         for what, expected, found in (
             ("the base commit", status.base_commit, merge.base_commit),
             ("the base tree", status.base_tree, merge.base_tree),
             ("the merged tree of STATUS.json", status.merged_tree, merge.merged_tree),
             ("the overlaps of STATUS.json", status.overlaps, merge.overlaps),
-            ("the order", in_order(self.needs), merge.order),
+            ("the order", in_order({pack: self.needs[pack] for pack in self.part}), merge.order),
             (
                 "its bundles",
                 self._manifests(merge.order),
@@ -103,6 +114,25 @@ class MergeCheck:
         else:
             self._no_result()
         return merge
+
+    def _left_out(self, status: RunStatus) -> None:
+        """Check that a pack is merged only with those that it needs, and as a PASS; and that one is
+        left out only with a reason: its verdict, an error of its own, or a need that is left out.
+        """
+        lines = {line.pack: line for line in status.packs}
+        for pack in self.part:
+            lacking = ", ".join(sorted(self.needs[pack] - self.part.keys()))
+            self.differs(paths.MERGE, f"what {pack} needs and is not merged", "", lacking)
+            line = lines.get(pack)
+            found = line.status if line is not None else "no pack of STATUS.json"
+            self.differs(paths.MERGE, f"the verdict of {pack}, which is merged", "PASS", found)
+        wrong = {row.pack for row in status.findings if row.severity == "error"}
+        for pack, line in lines.items():
+            if pack in self.part or line.status != "PASS" or pack in wrong:
+                continue
+            if self.needs.get(pack, frozenset()) <= self.part.keys():
+                what = f"why {pack}, a PASS, is not merged"
+                self.differs(paths.MERGE, what, "a reason", "none")
 
     def differs(self, file: str, what: str, expected: object, found: object) -> bool:
         return self.results.differs("VERIFY_MERGE", file, what, expected, found)
@@ -129,7 +159,7 @@ class MergeCheck:
                     (row.path, row.other_path),
                 )
         open_ = sorted(pair for pair, row in named.items() if not row.resolved)
-        problem = selection_problem(self.bundles, open_, self.needs, merge.largest_set, merge.exact)
+        problem = selection_problem(self.part, open_, self.needs, merge.largest_set, merge.exact)
         if problem:
             self.results.wrong(
                 "VERIFY_MERGE",

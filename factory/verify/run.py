@@ -6,7 +6,7 @@ Does not know where the folder is; what is known around it comes as `Context`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -191,6 +191,7 @@ class _RunCheck:
     ) -> tuple[Merge | None, FilesChanged | None]:
         """Check the merge, if there was one; return its document and the merged change."""
         if self.run.read(paths.MERGE) is None:
+            self.differs("integrated, where nothing was merged", (), status.integrated)
             if status.merged_tree:
                 self.results.wrong(
                     "VERIFY_MISSING",
@@ -204,13 +205,22 @@ class _RunCheck:
                     "merged tree", "this run merged nothing: not every phase was asked for"
                 )
             return None, None
-        missing = [line.pack for line in status.packs if line.pack not in bundles]
+        merged = self._order() if status.status != "PASS" else None
+        due = [line.pack for line in status.packs] if merged is None else merged
+        missing = [pack for pack in due if pack not in bundles]
         if missing:
             self.results.gap("merged tree", f"the bundle of {missing[0]} was not re-derived")
             return None, self._changed()
         merge = merging.check(status)
-        check_rechecks(self.results, self.run, self.seen, status, bundles, merging)
+        check_rechecks(self.results, self.run, self.seen, status, merging.part, merging)
         return merge, self._changed()
+
+    def _order(self) -> Sequence[str] | None:
+        """Return the packs that MERGE.json names; None where it cannot be read."""
+        try:
+            return read(Merge, self.run.read(paths.MERGE) or b"").order
+        except FormError:
+            return None  # named where it is checked
 
     def _changed(self) -> FilesChanged | None:
         try:
@@ -336,8 +346,9 @@ class _RunCheck:
         if merge is None:
             self.differs("largest_set, where nothing was merged", (), status.largest_set)
         else:
-            needs = {pack: frozenset(bundle.needs) for pack, bundle in bundles.items()}
-            problem = selection_problem(bundles, pairs, needs, status.largest_set, status.exact)
+            part = {pack: bundles[pack] for pack in merge.order if pack in bundles}
+            needs = {pack: frozenset(bundle.needs) for pack, bundle in part.items()}
+            problem = selection_problem(part, pairs, needs, status.largest_set, status.exact)
             if problem:
                 self.wrong(
                     "VERIFY_MERGE", f"largest_set: {problem}, found {', '.join(status.largest_set)}"

@@ -193,8 +193,8 @@ class Lies:
         self.real = real
         self.change = change
 
-    def __call__(self, run_folder: Path) -> bytes:
-        self.real(run_folder)
+    def __call__(self, run_folder: Path, packs: tuple[str, ...]) -> bytes:
+        self.real(run_folder, packs)
         self.change(run_folder / "Z_integrator")
         return (run_folder / "Z_integrator/MERGE.json").read_bytes()
 
@@ -264,7 +264,7 @@ def test_an_integrator_that_says_other_than_the_bundles_yield_is_named(
 
 
 def test_an_integrator_that_ends_without_an_answer_is_named_with_what_it_said(world: World) -> None:
-    def failing(real: Any) -> Callable[[Path], bytes]:
+    def failing(real: Any) -> Callable[[Path, tuple[str, ...]], bytes]:
         words = ["/bin/sh", "-c", "echo '\033[31mwhy'; exit 9"]
         return IntegratorProcess(real.__self__._repository, lambda _folder, _argv: words).merge
 
@@ -291,7 +291,7 @@ def test_an_overlap_that_only_a_patch_shows_is_named_by_z_itself(world: World) -
     alter(world, "TASK-0002", sneak, f"runs/{run.name}")
     shutil.rmtree(run / "Z_integrator")
     with planner(world) as (built, _):
-        answer = parse_document(MergeDocument, built.integrator(run))
+        answer = parse_document(MergeDocument, built.integrator(run, ("TASK-0001", "TASK-0002")))
     assert answer.merged_tree == ""
     assert [(row.id, row.message, row.pack) for row in answer.findings] == [
         ("HIDDEN_OVERLAP", "TASK-0001 and TASK-0002 both change docs/a", "TASK-0002")

@@ -276,7 +276,8 @@ if sys.argv[2] == "bare":
     integrator._ENVIRONMENT = dict(os.environ)
     built.integrator.__self__._confine = lambda _run, words: words
 try:
-    built.integrator(run)
+    planned = json.loads((run / "PLAN.json").read_text())["packs"]
+    built.integrator(run, tuple(each["pack"] for each in planned))
 except Refusal as refusal:
     print(refusal.findings[0].message)
 built.sandbox.close()

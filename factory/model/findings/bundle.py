@@ -227,6 +227,14 @@ BUNDLE: Mapping[str, CatalogueEntry] = {
         },
         examples=_OVERLAP_EXAMPLES,
     ),
+    "INTEGRATED_PARTLY": warning(
+        "the packs that passed are merged without others, as the configuration asks; the run is"
+        " BLOCKED all the same",
+        sentence="{integrated} merged without {without}, which did not PASS; this result is never"
+        " published",
+        hint="See: factory why",
+        examples=({"integrated": ("TASK-1",), "without": ("TASK-2",)},),
+    ),
     "MERGE_CONFLICT": error(
         "a three-way merge of two packs is not clean",
         sentence={
