@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING
 
 from factory.files.local_disk import keeps_change_times, long_before
 from factory.files.user_places import NOT_CREDENTIALS
+from factory.git.ref_files import id_of_ref
 from factory.model.card import Card, Closing
 from factory.model.errors import FactoryError
 from factory.model.layout import (
@@ -210,14 +211,29 @@ def settings_digest(
     _add(digest, digest_of_all(environment))
     real = os.path.realpath(user_file)
     _add(digest, repr((real, os.path.lexists(user_file))))  # a link to nothing is not "none"
-    own = _content(real)
-    named = environment.get("FACTORY_POLICY_REF") or flags.get("policy_ref")
-    if b"policy_ref" in own or named:
-        _add(digest, os.urandom(16))  # its commit may be another one: only opening it shows
+    named = environment.get("FACTORY_POLICY_REF", ""), flags.get("policy_ref", "")
+    _add(digest, _policy_commits(root, _content(real)[1:], named))
     spared = user_file.parent / NOT_CREDENTIALS
     for place in (real, str(spared), *(f"{root}/{name}" for name in _SETTINGS)):
         _add(digest, _content(place))
     return digest.hexdigest()
+
+
+def _policy_commits(root: Path, own: bytes, named: Iterable[str]) -> str:
+    """Return the ids of every commit that may be that of policy_ref, which decides all that is read
+    of it; text that is never the same again where the files of the refs do not say one. `own` is
+    the user's file.
+    """
+    try:
+        written = ""
+        if b"policy_ref" in own:
+            import tomllib  # whom policy_ref serves pays for it
+
+            written = str(tomllib.loads(own.decode()).get("safety", {}).get("policy_ref", ""))
+        refs = [ref for ref in (written, *named) if ref]
+        return repr([(ref, id_of_ref(root, ref)) for ref in refs])
+    except (ValueError, OSError, AttributeError):
+        return os.urandom(16).hex()
 
 
 def packs_digest(root: Path, packs_folder: str) -> str:

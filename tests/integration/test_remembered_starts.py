@@ -274,3 +274,18 @@ def test_what_is_not_as_the_run_wrote_or_read_it_is_not_left(world: World, what:
 def test_what_is_young_and_no_work_of_the_run_is_not_left(world: World, card: str) -> None:
     """As if another process had written the bundle or the marker of a card that did not run."""
     assert not left_by_a_run(world, ALL - {card, "summary", "preflight"}, lambda: None)
+
+
+def test_under_policy_ref_too_until_its_commit_is_another(world: World) -> None:
+    ref = "refs/remotes/origin/main"
+    env = {"FACTORY_POLICY_REF": ref}
+    world.git("update-ref", ref, "HEAD")
+    for _ in range(50):  # as in `remembered`
+        ended = world.doit("oneshot", **env)
+        assert ended.rc == 0, ended.text
+        if UNCHANGED in ended.out:
+            break
+    assert "QUICK" in watched(world, "oneshot", **env).err
+    tree = world.git("write-tree").strip()
+    world.git("update-ref", ref, world.git("commit-tree", "-m", "policy", tree).strip())
+    assert "WHOLE" in watched(world, "oneshot", **env).err

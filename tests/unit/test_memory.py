@@ -21,6 +21,7 @@ from factory.engine.memory import FILE, Around, Asked, Memory, Places, UpToDate
 from factory.files.seals import UserSeal
 from factory.files.state_store import StateStore
 from factory.git import repository
+from factory.git.ref_files import id_of_ref
 from factory.model.card import Card, Closing
 from factory.model.verdict import Status
 from tests.git_world import git
@@ -410,6 +411,72 @@ def test_other_flags_settings_or_another_place_have_other_cards(
     assert memory.load(listed, settings(listed, FACTORY_OVERLAP="merge"), SEAL) is None
     moved = listed.rename(tmp_path_factory.mktemp("other") / "place")
     assert lists(moved) is None
+
+
+REF = "refs/remotes/origin/main"
+
+
+def with_ref(root: Path, oid: str) -> None:
+    place = root / ".git" / REF
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text(f"{oid}\n")
+
+
+def test_a_policy_of_another_commit_has_other_settings(listed: Path) -> None:
+    """Whoever names it: a flag, a variable, the user's file. What the files of refs do not say for
+    certain is never the same.
+    """
+    before = settings(listed)
+    ways: dict[str, Callable[[], str]] = {
+        "flag": lambda: settings(listed, {**FLAGS, "policy_ref": REF}),
+        "variable": lambda: settings(listed, FACTORY_POLICY_REF=REF),
+        "file": lambda: settings(listed),
+    }
+    for name, asked in ways.items():
+        if name == "file":
+            (listed / "user.toml").write_text(f'[safety]\npolicy_ref = "{REF}"\n')
+        with_ref(listed, "1" * 40)
+        first = asked()
+        assert (asked() == first, first != before) == (True, True), name
+        with_ref(listed, "2" * 40)
+        assert asked() != first, name
+        (listed / ".git" / REF).unlink()
+        assert asked() != first, name
+    for odd in ('policy_ref = ["x"', '[safety]\npolicy_ref = "main"\n'):
+        (listed / "user.toml").write_text(odd)
+        assert settings(listed) != settings(listed)
+    (listed / "user.toml").write_text(f'[safety]\npolicy_ref = "{"3" * 40}"\n')
+    assert settings(listed) == settings(listed)
+    (listed / "user.toml").write_text(f'[safety]\npolicy_ref = "{REF}"\n')
+    (listed / ".git" / "reftable").mkdir()
+    assert settings(listed) != settings(listed)
+
+
+def test_the_files_of_refs_say_what_git_says(tmp_path: Path) -> None:
+    root, tree = tmp_path / "whole", tmp_path / "linked"
+    root.mkdir()
+    git(root, "init", "-q", "-b", "main")
+    git(root, "commit", "-q", "--allow-empty", "-m", "one")
+    git(root, "worktree", "add", "-q", str(tree))
+    git(root, "update-ref", REF, "HEAD")
+    git(root, "symbolic-ref", "refs/remotes/origin/HEAD", REF)
+    one = id_of_ref(root, REF)
+    assert len(one) in (40, 64)
+    for place in (root, tree):
+        assert id_of_ref(place, "refs/remotes/origin/HEAD") == one
+        assert id_of_ref(place, "refs/heads/none") == ""
+    git(root, "pack-refs", "--all", "--prune")
+    git(root, "commit", "-q", "--allow-empty", "-m", "two")
+    assert not (root / ".git" / REF).exists()
+    for place in (root, tree):
+        assert id_of_ref(place, "refs/remotes/origin/HEAD") == one
+        assert id_of_ref(place, "refs/heads/main") not in ("", one)  # loose, over the packed one
+    for odd in ("main", "HEAD", "refs/../x", "refs/worktree/x"):
+        with pytest.raises(ValueError, match="expected a full ref"):
+            id_of_ref(root, odd)
+    git(root, "symbolic-ref", "refs/heads/loop", "refs/heads/loop")
+    with pytest.raises(ValueError, match="links that do not end"):
+        id_of_ref(root, "refs/heads/loop")
 
 
 def test_another_version_has_other_cards(listed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
