@@ -28,7 +28,7 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
-from factory.evidence.ledger_lines import lines_backwards, lines_of, lines_with
+from factory.evidence.ledger_lines import Joined, lines_backwards, lines_of, lines_with
 from factory.evidence.ledger_own import OwnLines
 from factory.files import fs_guard
 from factory.files.clock import SystemClock
@@ -80,13 +80,16 @@ class LedgerStore:
         self._redactor = redactor or Redactor()
         self._own = own or OwnLines(None, root)
         self._root = root
-        self._path = root / LEDGER
+        # In their order; lines are appended to the last.
+        self._segments: tuple[Path, ...] = (root / LEDGER,)
+        self._path = self._segments[-1]
         self._clock = clock
         self._lock_path = root / LEDGER_LOCK
         self._guard = threading.Lock()
         self._state = LedgerState()
         self._digest = hashlib.sha256()
-        self._inode = 0
+        self._inodes: tuple[int, ...] = ()
+        self._before = 0  # bytes of the segments before the last
         self._remembered = 0
         self._clean: set[str] = set()
 
@@ -115,7 +118,7 @@ class LedgerStore:
         fs_guard.append_durable(self._path, content)
         self._state = after
         self._digest.update(content)
-        self._inode = self._inode or os.stat(self._path).st_ino
+        self._inodes = self._inodes or (os.stat(self._path).st_ino,)
         return after.head.event_id
 
     def _silent(self, entry: Entry) -> Entry:
@@ -180,13 +183,13 @@ class LedgerStore:
 
     def lines(self) -> Iterator[bytes]:
         """Return the bytes of every event up to now, each verified. Raise Refusal LEDGER_BROKEN."""
-        return lines_of(self._path, self.state().size)
+        return lines_of(self._segments, self.state().size)
 
     def of_runs(self, run_ids: Iterable[str]) -> tuple[EventDocument, ...]:
         """Return the events of some runs, in order. Raise Refusal LEDGER_BROKEN."""
         wanted = frozenset(run_ids)
         needles = [b'"run_id":"%s"' % run_id.encode("utf-8") for run_id in wanted]
-        found = self._parsed(lines_with(self._path, self.state().size, needles))
+        found = self._parsed(lines_with(self._segments, self.state().size, needles))
         return tuple(event for event in found if event.run_id in wanted)
 
     def newest(self, *event_types: str) -> Iterator[EventDocument]:
@@ -197,7 +200,7 @@ class LedgerStore:
         needles = [
             b'"event_type":"%s"' % event_type.encode("utf-8") for event_type in event_types
         ] or [b""]
-        found = self._parsed(lines_backwards(self._path, self.state().size, needles))
+        found = self._parsed(lines_backwards(self._segments, self.state().size, needles))
         return (event for event in found if not event_types or event.event_type in event_types)
 
     def tree(self, size: int) -> Peaks:
@@ -208,7 +211,7 @@ class LedgerStore:
         state = self.state()
         known = (Peaks(), state.tree, *state.before.values())
         nearest = max((tree for tree in known if tree.size <= size), key=lambda tree: tree.size)
-        return nearest.extended(islice(lines_of(self._path, state.size), nearest.size, size))
+        return nearest.extended(islice(lines_of(self._segments, state.size), nearest.size, size))
 
     def recover(self) -> tuple[Finding, ...]:
         """Set a torn tail aside and return a finding of it.
@@ -245,7 +248,7 @@ class LedgerStore:
         aside = self._path.with_name(f"ledger.torn-{sha256(torn)[:16]}")
         fs_guard.write_atomic(aside, torn)
         with disk_errors(self._path), open(self._path, "r+b") as stream:
-            stream.truncate(self._state.size)
+            stream.truncate(self._state.size - self._before)
             os.fsync(stream.fileno())
         event = LedgerRecovered(file=aside.name, torn=sha256(torn), bytes=len(torn))
         self._record(event.entry())
@@ -262,28 +265,29 @@ class LedgerStore:
             if self._state.size:
                 raise self._broken("the ledger file is gone") from None
             return b""
-        if found.st_ino == self._inode and found.st_size == self._state.size:
+        size = self._before + found.st_size
+        if (found.st_ino,) == self._inodes[-1:] and size == self._state.size:
             return b""
-        with open(self._path, "rb") as stream:
-            now = os.fstat(stream.fileno())
-            if now.st_size < self._state.size:
+        with Joined(self._segments) as stream:
+            if stream.size < self._state.size:
                 raise self._broken("the ledger is shorter than it was")
-            self._take_up(stream.read, now.st_ino)
+            self._before = stream.before
+            self._take_up(stream.read, stream.inodes)
             stream.seek(self._state.size)
             return self._read_on(stream.read)
 
-    def _take_up(self, read: Callable[[int], bytes], inode: int) -> None:
-        """Compare the beginning of the file with what is known, if this is the first look or
+    def _take_up(self, read: Callable[[int], bytes], inodes: tuple[int, ...]) -> None:
+        """Compare the beginning of the files with what is known, if this is the first look or
         another inode.
         """
-        if inode == self._inode:
+        if inodes == self._inodes:
             return
         if self._state.size:
             if _hashed(read, self._state.size).digest() != self._digest.digest():
                 raise self._broken("it is another file than it was")
         else:
             self._recall(read)
-        self._inode = inode
+        self._inodes = inodes
 
     def _recall(self, read: Callable[[int], bytes]) -> None:
         """Continue from the stored state, if the ledger begins with the bytes that it covers."""
