@@ -79,6 +79,9 @@ GROUPS: tuple[tuple[str, tuple[Subcommand, ...]], ...] = (
             Subcommand("contract", "contract", "check every pack, schema and configuration"),
             Subcommand("config", "config", "each setting and where it came from"),
             Subcommand("grant", "grant", "what packs ask of you, and your answers"),
+            Subcommand(
+                "environment", "environment", "what packs need: list, prepare, show, remove"
+            ),
             Subcommand("keys", "keys", "make, pin and export the keys that sign evidence"),
             Subcommand("doctor", "doctor", "measure what this host can enforce"),
             Subcommand("gc", "gc", "remove what is proved to be superseded or exported"),

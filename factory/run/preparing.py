@@ -32,6 +32,7 @@ from factory.sandbox.values import CommandSpec, Ended
 # What is the same in every sandbox: a link may lead there, and nowhere else out of the workspace.
 _CONSTANT = ("/usr/", "/bin/", "/lib/", "/lib64/", "/sbin/", "/opt/python/", "/opt/venv/")
 _LAST_LINES = 5
+_LONGEST = 240  # characters of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +106,16 @@ def _show(progress: Progress, name: str, shown: Stream, chunk: bytes) -> None:
 
 
 def _last(log: bytes) -> str:
-    """Return the last lines of a log as the end of a sentence."""
-    lines = log.decode("utf-8", "replace").strip().splitlines()[-_LAST_LINES:]
-    text = " / ".join(line.strip() for line in lines if line.strip())
-    return f": {text[-400:]}" if text else ""
+    """Return the last lines of a log as the end of a sentence, whole lines where they are short."""
+    kept: list[str] = []
+    for line in reversed(log.decode("utf-8", "replace").splitlines()):
+        text = line.strip()
+        if len(kept) == _LAST_LINES or sum(map(len, kept)) + len(text) > _LONGEST:
+            break
+        kept += [text] if text else []
+    if not kept:
+        kept = [log.decode("utf-8", "replace").strip()[-_LONGEST:]]
+    return f": {' / '.join(reversed(kept))}" if kept[0] else ""
 
 
 class _Contents:

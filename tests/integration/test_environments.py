@@ -228,3 +228,22 @@ def test_a_pack_that_changes_what_it_is_made_from_is_blocked(tmp_path: Path) -> 
     verdict, results = oneshot(world)  # on the merged tree the other pack's view is stale
     assert verdict is Status.BLOCKED
     assert "ENVIRONMENT_CHANGED" in ids(results["integrate"])
+
+
+def test_the_command_lists_shows_and_removes(lived: World) -> None:
+    listed = lived.factory("environment", "list", "--json")
+    (row,) = json.loads(listed.out)["environments"]
+    assert (row["name"], row["state"], row["files"]) == ("deps", "prepared", 3)
+    shown = lived.factory("environment", "show", "deps")
+    assert [
+        line for line in shown.out.splitlines() if line.startswith(("deps", "  inp", "  out"))
+    ] == [
+        "deps  prepared  factory.toml:2:15",
+        "  inputs   wanted.txt",
+        "  outputs  deps/",
+    ]
+    assert lived.factory("environment", "show", "dep").rc == 64
+    assert "did you mean deps?" in lived.factory("environment", "remove", "dep").text
+    assert "removed  deps  3 files" in lived.factory("environment", "remove", "deps").out
+    assert not list((lived.state / "environments/trees").glob("*"))
+    assert lived.factory("environment", "prepare", "deps").out == "PASS  deps: 3 files, 0.0 MiB\n"
