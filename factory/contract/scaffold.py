@@ -1,20 +1,24 @@
 """Write the first files of a repository that starts with task packs, and of a new pack.
 
-Adds files, replaces none. The first pack's output is chosen so that it can PASS anywhere: no ignore
-rule covers it and no existing name conflicts with it. Does not read the repository's content.
+Adds files, replaces none. Where the repository shows how it gets its dependencies, the first pack
+checks them; else it takes an inventory, whose path is chosen so that it can PASS anywhere: no
+ignore rule covers it and no existing name conflicts with it. Does not read the repository's
+content.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from factory.contract.ecosystems import Recipe
 from factory.files.added_files import AddedFiles
 from factory.judge.path_guard import fold
 from factory.model.finding import Finding, Location
 from factory.model.names import PACK_FOLDER
 
-FIRST_ID, FIRST_FOLDER = "TASK-0001", "TASK-0001-file-inventory"
+FIRST_FOLDER, DEPENDENCIES_FOLDER = "TASK-0001-file-inventory", "TASK-0001-dependencies"
 _OUTPUTS = ("docs/file-inventory.md", "FILE-INVENTORY.md", "file-inventory/README.md")
 _TOP = {
     "gitignore": ".gitignore",
@@ -41,34 +45,127 @@ Ignored = Callable[[Iterable[str]], frozenset[str]]
 class Begun:
     """List written files, and files that existed and were kept, as paths from the root.
 
-    `imports` is the text by which a dodo.py of this repository gets our tasks.
+    `imports` is the text by which a dodo.py of this repository gets our tasks, `environments` that
+    of the environments which its factory.toml needs.
     """
 
     written: tuple[str, ...]
     kept: tuple[str, ...]
     imports: str = IMPORT
+    environments: str = ""
 
 
 def begin(
-    added: AddedFiles, templates: Mapping[str, str], packs_folder: str, ignored: Ignored
+    added: AddedFiles,
+    templates: Mapping[str, str],
+    first: FirstPack,
+    packs_folder: str,
 ) -> Begun:
     """Write what a repository needs and, if it has no task pack yet, a first one. Raise Refusal."""
     written: list[str] = []
     kept: list[str] = []
     imports = IMPORT_BESIDE_ANOTHER if _has_own_factory(added) else IMPORT
+    without = any(PACK_FOLDER.fullmatch(name) for name in added.names(packs_folder))
+    environments = "" if without else first.environments
     marks = {"@PACKS@": packs_folder, "@IMPORTS@": IMPORT_BESIDE_ANOTHER}
     for name, path in _TOP.items():
-        new = added.create(path, filled(templates[name], marks).encode())
-        (written if new else kept).append(path)
-    if any(PACK_FOLDER.fullmatch(name) for name in added.names(packs_folder)):
+        text = filled(templates[name], marks)
+        if name == "factory.toml":
+            text += environments and f"\n{environments}"
+        (written if added.create(path, text.encode()) else kept).append(path)
+    if without:
         return Begun(tuple(written), (*kept, f"{packs_folder}/"), imports)
+    for name, text in first.files.items():
+        path = f"{packs_folder}/{first.folder}/{name}"
+        (written if added.create(path, text.encode()) else kept).append(path)
+    return Begun(tuple(written), tuple(kept), imports, environments)
+
+
+@dataclass(frozen=True, slots=True)
+class FirstPack:
+    """Contain a pack's files by name, and the environments that it needs, as TOML."""
+
+    folder: str
+    files: Mapping[str, str]
+    environments: str = ""
+
+
+def inventory_pack(
+    added: AddedFiles, templates: Mapping[str, str], packs_folder: str, ignored: Ignored
+) -> FirstPack:
+    """Return the pack that takes an inventory of the files."""
     folder = f"{packs_folder}/{FIRST_FOLDER}"
-    marks |= {"@FOLDER@": folder, "@OUTPUT@": free_output(added, folder, ignored)}
-    for name, text in templates.items():
-        if name not in _TOP:
-            path = f"{folder}/{name}"
-            (written if added.create(path, filled(text, marks).encode()) else kept).append(path)
-    return Begun(tuple(written), tuple(kept), imports)
+    marks = {"@FOLDER@": folder, "@OUTPUT@": free_output(added, folder, ignored)}
+    files = {name: filled(text, marks) for name, text in templates.items() if name not in _TOP}
+    return FirstPack(FIRST_FOLDER, files)
+
+
+def dependencies_pack(
+    recipes: tuple[Recipe, ...], hosts: Mapping[str, tuple[str, ...]], templates: Mapping[str, str]
+) -> FirstPack:
+    """Return the pack that checks dependencies; `hosts` are those of each environment by name."""
+    names = [recipe.name for recipe in recipes if recipe.name]
+    narrow = all(recipe.inputs for recipe in recipes)
+    inputs = tuple(dict.fromkeys(each for recipe in recipes for each in recipe.inputs))
+    checks = "".join(
+        f"  - name: {_yaml(recipe.says)}\n    run: {_yaml(recipe.check)}\n" for recipe in recipes
+    )
+    tests = [recipe.tests for recipe in recipes if recipe.tests]
+    listed = ", ".join(map(_yaml, tests))
+    marks = {
+        "@ENVIRONMENT@": f"environment: [{', '.join(names)}]\n" if names else "",
+        "@INPUTS@": f"inputs: [{', '.join(map(_yaml, inputs))}]\n" if narrow else "",
+        "@CHECKS@": checks,
+        "@TESTS@": f"\n# The project's own tests; they may need more inputs.\n# tests: [{listed}]\n"
+        if tests
+        else "",
+        "@FOUND@": found_line(recipes),
+    }
+    files = {name: filled(text, marks) for name, text in templates.items()}
+    return FirstPack(DEPENDENCIES_FOLDER, files, environments_text(recipes, hosts))
+
+
+def found_line(recipes: Iterable[Recipe]) -> str:
+    """Return the files that were recognised, with the package manager of each group."""
+    return " · ".join(f"{', '.join(recipe.found)} ({recipe.manager})" for recipe in recipes)
+
+
+def environments_text(recipes: Iterable[Recipe], hosts: Mapping[str, tuple[str, ...]]) -> str:
+    """Return the tables of factory.toml for the environments of `recipes`."""
+    tables = []
+    for recipe in recipes:
+        if not recipe.name:
+            continue
+        rows: dict[str, str | tuple[str, ...]] = {
+            "prepare": recipe.prepare,
+            "inputs": recipe.inputs if recipe.prepare else (),
+            "outputs": recipe.outputs,
+            "allow_network": hosts.get(recipe.name, ()),
+            "host": recipe.host,
+            "also": recipe.also,
+            "path": recipe.path,
+        }
+        lines = [f"{key} = {_toml(value)}" for key, value in rows.items() if value]
+        if recipe.asks and not hosts.get(recipe.name):
+            lines.append("# allow_network = [...]   # no package manager names its hosts here")
+        tables.append("\n".join([f"[environments.{recipe.name}]", *lines]) + "\n")
+    return "\n".join(tables)
+
+
+def _toml(value: str | tuple[str, ...]) -> str:
+    """Return a TOML string or list; JSON's escapes are TOML's for what is printable."""
+    if isinstance(value, str):
+        return json.dumps(value)
+    if len(value) < 2:
+        return json.dumps(value)
+    if sum(map(len, value)) < 70:
+        return f"[{', '.join(map(json.dumps, value))}]"
+    return "[\n" + "".join(f"  {json.dumps(each)},\n" for each in value) + "]"
+
+
+def _yaml(text: str) -> str:
+    """Return a YAML scalar in single quotes, in which nothing else is special."""
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _has_own_factory(added: AddedFiles) -> bool:

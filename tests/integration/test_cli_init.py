@@ -127,6 +127,32 @@ def test_init_says_what_it_wrote_and_kept(tmp_path: Path) -> None:
     assert (again.rc, "wrote" in again.out) == (0, False)
 
 
+def test_a_project_with_a_makefile_gets_a_pack_that_checks_it(tmp_path: Path) -> None:
+    world = Theirs(tmp_path / "r", {"Makefile": "all:\n\techo built > out\n"})
+    ended = world.factory("init")
+    assert ended.out.startswith("found  Makefile (make)\n"), ended.text
+    world.git("add", "-A")
+    world.git("commit", "-qm", "Task packs")
+    assert world.factory("oneshot").rc == 0
+    world.write("Makefile", "all: gone.c\n")
+    world.git("commit", "-qam", "Broken")
+    blocked = world.factory("oneshot")
+    assert (blocked.rc, "No rule to make target 'gone.c'" in blocked.out) == (2, True), blocked.text
+
+
+def test_environments_of_a_kept_configuration_are_named(tmp_path: Path) -> None:
+    files: dict[str, str | bytes] = {
+        "factory.toml": "version = 1\n",
+        "package.json": "{}",
+        "package-lock.json": '{"resolved": "https://npm.example.org/a.tgz"}',
+    }
+    world = Theirs(tmp_path / "r", files)
+    ended = world.factory("init", PATH=f"{BIN}:/bin")
+    assert "factory.toml was kept; add to it:\n  [environments.node]\n" in ended.out, ended.text
+    assert "npm.example.org" in ended.out
+    assert "Next   factory grant " in ended.out
+
+
 def test_dodo_of_another_is_kept_and_the_line_to_add_is_named(tmp_path: Path) -> None:
     world = Theirs(
         tmp_path / "r", {"dodo.py": "def task_theirs():\n    return {'actions': None}\n"}

@@ -154,6 +154,7 @@ OWN = "ours, by the interpreter that runs us, isolated from the current folder"
 GIT = "Git, found outside the work tree, with every configured program off"
 CONFINED = "what runs inside a sandbox, or makes one"
 STARTERS = {
+    "factory/commands/registries.py": "the user's own package managers, in the folder /",
     "factory/engine/determinism.py": OWN,
     "factory/evidence/inventory.py": OWN,
     "factory/git/git.py": GIT,
