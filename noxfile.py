@@ -172,6 +172,16 @@ def cheats(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def adoption(session: nox.Session) -> None:
+    """Adopt real projects from registries' source archives, as a new user would; minutes long.
+
+    Prints for each one the minutes to its first PASS and what was typed. One whose registry or
+    toolchain is not there is left out, with the reason.
+    """
+    session.run("pytest", "-rs", "tests/adoption", *session.posargs, env={"ADOPT": "1"})
+
+
+@nox.session(default=False)
 def concurrency(session: nox.Session) -> None:
     """Let 8 processes append 1,000 events each to one ledger while one of them is killed; minutes
     long.

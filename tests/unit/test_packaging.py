@@ -210,6 +210,7 @@ def test_there_is_a_workflow_of_every_change_and_one_of_the_night() -> None:
 
 
 NIGHT = {
+    "adoption": [],
     "cheats": [],
     "crash": ["--stride", "9", "--offset", "today", "--at-least", "500"],
     "tamper": ["8"],
