@@ -209,7 +209,9 @@ _PRIVATE = tuple(
     ipaddress.ip_network(text)
     for text in (
         *("10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"),
-        *("::1/128", "fc00::/7"),
+        # of documents and measurements: laboratories and transparent proxies use them as their own
+        *("192.0.2.0/24", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24"),
+        *("::1/128", "fc00::/7", "2001:db8::/32"),
     )
 )
 # What IANA's registries of special purposes take out of the public space, and what means a

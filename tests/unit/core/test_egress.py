@@ -319,6 +319,21 @@ def test_a_public_address_is_dialled(address: str) -> None:
     )
 
 
+PRIVATE = ("10.1.2.3", "127.0.0.1", "198.18.0.1", "203.0.113.80", "fd00::1", "2001:db8::1")
+NOBODYS = ("169.254.169.254", "168.63.129.16", "224.0.0.1", "240.0.0.1", "0.0.0.0", "fe80::1")
+
+
+@pytest.mark.parametrize("address", [*PRIVATE, *NOBODYS])
+def test_a_user_may_let_a_name_be_private_but_not_link_local(address: str) -> None:
+    target, found = Target("registry.example.org", 443), (address,)
+    if address in PRIVATE:
+        assert egress.judge_addresses(target, found, (), private=True) == found
+        return
+    with pytest.raises(EgressRefusal) as refused:
+        egress.judge_addresses(target, found, (), private=True)
+    assert refused.value.reason is Reason.NOT_PUBLIC
+
+
 def test_a_name_without_address_reaches_nobody() -> None:
     with pytest.raises(EgressRefusal) as refused:
         egress.judge_addresses(Target("example.org", 443), (), ())
