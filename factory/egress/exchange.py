@@ -221,10 +221,8 @@ class Exchange:
         self._address = addresses[0]
         self._answer(_ESTABLISHED)
         self._client.settimeout(self._reach.bounds.idle)
-        served = interceptor.serve(self._client, dial, self._target)
+        served = interceptor.serve(self._client, dial, self._target, self._meter)
         self._up, self._down, self._requests = served.bytes_up, served.bytes_down, served.requests
-        self._meter.up(served.bytes_up)
-        self._meter.down(served.bytes_down)
         return served.reason
 
     def _read(self, ends: Callable[[bytes], bool], too_little: Reason) -> bytes:

@@ -21,7 +21,7 @@ from types import MappingProxyType
 import h11
 
 from factory.egress.authority import Authority
-from factory.egress.connection import ConnectionBounds, Reason, Request, Target
+from factory.egress.connection import Reason, Request, Target
 from factory.egress.http_rules import (
     MOST_HEAD,
     UPGRADE_REQUIRED,
@@ -32,7 +32,9 @@ from factory.egress.http_rules import (
     judge_request,
 )
 from factory.egress.reach import Served
+from factory.egress.rules import EgressRefusal
 from factory.egress.secured import Secured
+from factory.egress.tunnel import Meter
 from factory.egress.usage import UsageReader
 
 PROTOCOL = "http/1.1"
@@ -58,7 +60,6 @@ class CloudInterceptor:
         credentials: Iterable[HeaderCredential],
         authority: Authority,
         shown: Callable[[bytes], str],
-        bounds: ConnectionBounds,
         trust: Callable[[], ssl.SSLContext] = system_trust,
     ) -> None:
         found = {Target(each.host, each.port): each for each in credentials}
@@ -66,19 +67,23 @@ class CloudInterceptor:
         self._contexts = {
             target: _named(authority.context(target.host), target.host) for target in found
         }
-        self._shown, self._bounds, self._trust = shown, bounds, cache(partial(_verifying, trust))
+        self._shown, self._trust = shown, cache(partial(_verifying, trust))
 
     def serves(self, target: Target) -> bool:
         """Return whether a credential is for this host and port."""
         return target in self._credentials
 
     def serve(
-        self, client: socket.socket, dial: Callable[[], socket.socket], target: Target
+        self,
+        client: socket.socket,
+        dial: Callable[[], socket.socket],
+        target: Target,
+        meter: Meter,
     ) -> Served:
         """Carry requests until either side is done."""
         near = Secured(client, self._contexts[target], None)
         credential, far = self._credentials[target], partial(self._far, dial, target)
-        service = _Service(near, credential, self._shown, self._bounds, far)
+        service = _Service(near, credential, self._shown, meter, far)
         reason = service.carry()
         if reason is not Reason.DONE:
             _linger(client)
@@ -115,10 +120,6 @@ def _named(context: ssl.SSLContext, host: str) -> ssl.SSLContext:
     return context
 
 
-class _Cut(Exception):
-    """Report that a bound was reached."""
-
-
 class _Service:
     """Carry one connection. `near` is the pack, `far` the host."""
 
@@ -127,11 +128,11 @@ class _Service:
         near: Secured,
         credential: HeaderCredential,
         shown: Callable[[bytes], str],
-        bounds: ConnectionBounds,
+        meter: Meter,
         dial: Callable[[], Secured],
     ) -> None:
         self._near, self._dial = near, dial
-        self._credential, self._shown, self._bounds = credential, shown, bounds
+        self._credential, self._shown, self._meter = credential, shown, meter
         self._pack = h11.Connection(h11.SERVER, max_incomplete_event_size=MOST_HEAD)
         self._host = h11.Connection(h11.CLIENT, max_incomplete_event_size=MOST_HEAD)
         self._far: Secured | None = None
@@ -156,9 +157,8 @@ class _Service:
                 self._near.farewell()
         except Refused:
             return Reason.INTERCEPTED
-        except _Cut:
-            over = self._near.read > self._bounds.bytes_up
-            return Reason.BYTES_UP if over else Reason.BYTES_DOWN
+        except EgressRefusal as cut:
+            return cut.reason
         except TimeoutError:
             return Reason.IDLE
         except OSError:
@@ -166,8 +166,8 @@ class _Service:
         return Reason.DONE
 
     def _one(self) -> bool:
-        """Carry one request and its answer; return whether another may follow. Raise Refused, _Cut,
-        OSError.
+        """Carry one request and its answer; return whether another may follow. Raise Refused,
+        EgressRefusal, OSError.
         """
         self._up = self._down = self._status = 0
         self._usage = UsageReader(b"")
@@ -239,7 +239,7 @@ class _Service:
                 self._send_near(h11.InformationalResponse(status_code=100, headers=[]))
             came = self._near.receive()
             self._up += len(came)
-            self._within_bounds()
+            self._meter.up(len(came))
             self._pack.receive_data(came)
 
     def _carry_up(self, far: Secured) -> None:
@@ -336,11 +336,7 @@ class _Service:
         if content:
             self._near.send(content)
             self._down += len(content)
-            self._within_bounds()
-
-    def _within_bounds(self) -> None:
-        if self._near.read > self._bounds.bytes_up or self._near.written > self._bounds.bytes_down:
-            raise _Cut
+            self._meter.down(len(content))
 
     def _answer(self, refused: Refused) -> int:
         """Send the pack the reason; return the status that it got, 0 where an answer was under way

@@ -15,6 +15,7 @@ from typing import Protocol
 from factory.egress.connection import ConnectionBounds, Reason, Request, Target
 from factory.egress.near import networks
 from factory.egress.rules import Network
+from factory.egress.tunnel import Meter
 from factory.egress.upstream import Upstream
 
 
@@ -43,10 +44,14 @@ class Interceptor(Protocol):
         ...
 
     def serve(
-        self, client: socket.socket, dial: Callable[[], socket.socket], target: Target
+        self,
+        client: socket.socket,
+        dial: Callable[[], socket.socket],
+        target: Target,
+        meter: Meter,
     ) -> Served:
         """Carry one connection to its end; what was carried is returned also where a socket broke
-        off.
+        off, or where `meter`, which counts for the whole stage, says that it has carried enough.
 
         `client` blocks with a time limit and belongs to the proxy, which closes it. `dial` gives a
         plain TCP socket to the address that was judged, with the same time limit, which the proxy

@@ -127,7 +127,7 @@ class UserCloud:
         trust = self._trust or partial(trust_of, more)
         injected = tuple(map(injected_of, credentials))
         shown = partial(shown_path, redactor=self._redactor)
-        interceptor = CloudInterceptor(injected, authority, shown, reach.bounds, trust)
+        interceptor = CloudInterceptor(injected, authority, shown, trust)
         return _trusting(replace(reach, interceptor=interceptor), more + authority.pem)
 
 

@@ -182,7 +182,7 @@ def made(
     redactor = Redactor([("CLOUD_TOKEN", SECRET.encode())])
     used = bounds or ConnectionBounds()
     interceptor = CloudInterceptor(
-        [injected_of(CREDENTIAL)], inside, partial(shown_path, redactor=redactor), used, trusted
+        [injected_of(CREDENTIAL)], inside, partial(shown_path, redactor=redactor), trusted
     )
     with proxy((HOST, OTHER), found.outside, used, interceptor) as client:
         yield World(client, inside.pem, found)
@@ -419,6 +419,11 @@ def test_bytes_are_bounded(outer: Authority, tmp_path: Path) -> None:
             with pytest.raises((OSError, http.client.HTTPException)):
                 world.ask("POST", "/", b"x" * 2_000_000)
             assert world.connections()[0].reason is Reason.BYTES_UP
+        with made(outer, found, bounds=ConnectionBounds(bytes_up=200_000)) as world:
+            assert world.ask("POST", "/", b"x" * 150_000)[0] == 201
+            with pytest.raises((OSError, http.client.HTTPException)):
+                world.ask("POST", "/", b"x" * 150_000)
+            assert [one.reason for one in world.connections()] == [Reason.DONE, Reason.BYTES_UP]
     assert all(len(body) < 300_000 for *_, body in seen)
 
 

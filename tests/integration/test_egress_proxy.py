@@ -20,6 +20,7 @@ from factory.egress.connection import ConnectionBounds, Reason, Request, Target,
 from factory.egress.proxy import Defective
 from factory.egress.reach import SYSTEM, Outside, Served
 from factory.egress.rules import Network
+from factory.egress.tunnel import Meter
 from tests.egress_kit import Authority, Client, Map, head_of, proxy, serving
 
 pytestmark = pytest.mark.linux
@@ -590,7 +591,11 @@ class Answers:
         return target == Target(HOST, 443)
 
     def serve(
-        self, client: socket.socket, dial: Callable[[], socket.socket], target: Target
+        self,
+        client: socket.socket,
+        dial: Callable[[], socket.socket],
+        target: Target,
+        meter: Meter,
     ) -> Served:
         if self.fails is not None:
             raise self.fails
@@ -598,6 +603,7 @@ class Answers:
         if self.dials:
             dial().sendall(said)
         client.sendall(b"from inside")
+        meter.up(len(said))
         return Served(len(said), 11, (Request("POST", target.host, "/v1", 200, len(said), 11),))
 
 
