@@ -354,6 +354,15 @@ def test_both_know_the_same_public_addresses(address: object) -> None:
     assert verified_egress._is_public(str(address)) == egress.is_public(str(address))
 
 
+def test_both_know_the_same_private_addresses() -> None:
+    """The first and the last of each network, and their neighbours."""
+    for network in egress._PRIVATE:
+        for edge in (network[0], network[-1]):
+            for step in (-1, 0, 1):
+                address = str(edge + step)
+                assert verified_egress._is_private(address) == egress.is_private(address), address
+
+
 @given(HOSTS | st.just("*"), NAMES, st.sampled_from([443, 8443]))
 def test_both_find_the_same_host_declared(entry: str, host: str, port: int) -> None:
     allowed = entry == "*" or egress.rule_of(entry).allows(Target(host, port))
