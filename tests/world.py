@@ -215,8 +215,8 @@ def environment(**extra: str) -> dict[str, str]:
     return {
         **kept,
         "PATH": f"{BIN}:/usr/local/bin:/usr/bin:/bin",
-        "HOME": "/nonexistent",
-        "XDG_CONFIG_HOME": "/nonexistent",
+        "HOME": "/proc/nonexistent",  # which root cannot make either
+        "XDG_CONFIG_HOME": "/proc/nonexistent",
         "XDG_STATE_HOME": user_state(),
         "GIT_CONFIG_GLOBAL": os.devnull,
         "GIT_CONFIG_NOSYSTEM": "1",

@@ -361,7 +361,7 @@ class Shared:
         ended = subprocess.run(
             [str(self.repository / "dev"), "true"],
             cwd="/",
-            env={"PATH": f"{path}:{self.path}", "HOME": "/nonexistent", "LC_ALL": "C"},
+            env={"PATH": f"{path}:{self.path}", "HOME": "/proc/nonexistent", "LC_ALL": "C"},
             capture_output=True,
             text=True,
             user=ORDINARY_ID if is_root else None,

@@ -120,7 +120,7 @@ def test_a_state_folder_that_a_commit_brings_blocks(world: World) -> None:
 
 
 def test_without_a_private_folder_every_start_does_everything_again(world: World) -> None:
-    nowhere = {"XDG_STATE_HOME": "/nonexistent"}
+    nowhere = {"XDG_STATE_HOME": "/proc/nonexistent"}
     for count in (1, 2):
         ended(world, **nowhere)
         assert starts(world) == count

@@ -301,7 +301,7 @@ def test_a_copy_elsewhere_is_verified_and_says_what_it_could_not_check(
 ) -> None:
     copy = tmp_path / "on another machine" / "evidence"
     shutil.copytree(good.run, copy)
-    done = good.verify("--path", str(copy), cwd=tmp_path, XDG_CONFIG_HOME="/nonexistent")
+    done = good.verify("--path", str(copy), cwd=tmp_path, XDG_CONFIG_HOME="/proc/nonexistent")
     assert done.rc == 2, done.text
     for part in ("ledger chain", "ledger tree", "base commit", "signatures"):
         assert f"not-checkable {part}:" in done.out
@@ -309,7 +309,7 @@ def test_a_copy_elsewhere_is_verified_and_says_what_it_could_not_check(
     assert "whose public key is not known here  [VERIFY_UNTRUSTED]" in done.out
     assert done.out.splitlines()[-1].startswith("INTACT, NOT TRUSTED  6 parts not checkable")
     words = ("--path", str(copy), "--json")
-    told = json.loads(good.verify(*words, cwd=tmp_path, XDG_CONFIG_HOME="/nonexistent").out)
+    told = json.loads(good.verify(*words, cwd=tmp_path, XDG_CONFIG_HOME="/proc/nonexistent").out)
     assert (told["status"], told["runs"][0]["outcome"]) == ("BLOCKED", "intact-untrusted")
     assert told["runs"][0]["signers"] == []
 
@@ -320,7 +320,7 @@ def test_a_copy_with_its_public_key_is_verified_by_it(good: Place, tmp_path: Pat
     key = tmp_path / "alice.pub"
     key.write_text(good.world.factory("keys", "export", **good.env).out)
     done = good.verify(
-        "--path", str(copy), "--key", str(key), cwd=tmp_path, XDG_CONFIG_HOME="/nonexistent"
+        "--path", str(copy), "--key", str(key), cwd=tmp_path, XDG_CONFIG_HOME="/proc/nonexistent"
     )
     assert done.rc == 0, done.text
     assert "(trusted: given with --key)" in section(done.out, "signatures")
@@ -917,7 +917,7 @@ def test_what_cannot_be_made_again_is_not_checkable(good: Place, tmp_path: Path)
     world = copied(good.world, root)
     world.write("taskpacks/TASK-0001-alpha/spec.md", "# Other\n\nWords.\n")
     assert world.factory("oneshot").rc == 0
-    done = world.factory("verify", "--rebuild", XDG_CONFIG_HOME="/nonexistent")
+    done = world.factory("verify", "--rebuild", XDG_CONFIG_HOME="/proc/nonexistent")
     assert done.rc == 2, "what was asked for and could not be checked is no success"
     assert "nothing differs, but 2 of what was asked for could not be checked" in done.out
     assert (

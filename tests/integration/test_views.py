@@ -146,7 +146,7 @@ def test_a_commit_of_a_pack_has_a_name_and_works(plain: World, tmp_path: Path) -
     subprocess.run(
         ["git", "commit", "-qam", "x"],
         cwd=tmp_path / "full",
-        env={**bare, "HOME": "/nonexistent"},
+        env={**bare, "HOME": "/proc/nonexistent"},
         check=True,
     )
     assert git(tmp_path / "full", "log", "--format=%an") == b"Pack\nCodex Orchestrator\n"

@@ -152,7 +152,7 @@ def test_a_ledger_that_is_gone_begins_anew_and_names_the_old_one(state: Path) ->
 
 
 def test_without_a_folder_lines_are_own_in_their_process(state: Path) -> None:
-    for own in (None, OwnLines(Path("/nonexistent/ledgers"), state)):
+    for own in (None, OwnLines(Path("/proc/nonexistent/ledgers"), state)):
         one = LedgerStore(state, SystemClock(), own=own)
         one.append(Entry("a"))
         assert one.own_since() <= one.state().head.seq

@@ -61,7 +61,7 @@ def test_where_no_secret_can_be_kept_nothing_lasts(tmp_path: Path, kind: str) ->
             folder = tmp_path / "r" / "user"
             folder.mkdir(parents=True)
         case "nowhere":
-            folder = Path("/nonexistent/user")
+            folder = Path("/proc/nonexistent/user")
     seal = user_seal(folder, state)
     assert not seal.lasting
     assert seal.why
