@@ -21,14 +21,16 @@ from tests.forgeries.wrong_runs import WRONG_RUNS
 
 def main() -> None:
     """Print one row for each wrong run."""
-    print("| wrong | forged by | `factory verify` | step and sentence of AUDIT | a consumer |")
-    print("|---|---|---|---|---|")
+    heads = "`factory verify` | step and sentence of AUDIT | a reader | a consumer"
+    print(f"| wrong | forged by | {heads} |")
+    print("|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory(prefix="forgeries-") as folder:
         place = make_place(Path(folder))
         for number, wrong in enumerate(WRONG_RUNS):
             cells = row(place, wrong, Path(folder) / f"given-{number}")
-            named, refused, other = map(plain, cells)
-            told = (named or "NOT REFUSED", refused or "NOT REFUSED", other or BELIEVED)
+            named, refused, read, other = map(plain, cells)
+            believed = (read or BELIEVED, other or BELIEVED)
+            told = (named or "NOT REFUSED", refused or "NOT REFUSED", *believed)
             print(f"| {' | '.join((wrong.name, wrong.forger.value, *told))} |")
 
 

@@ -1,5 +1,5 @@
-"""Show a wrong run to three who must refuse it: `verify`, the script of AUDIT.md, and a consumer of
-in-toto statements.
+"""Show a wrong run to four who must refuse it: `verify`, the script of AUDIT.md, a reader of the
+documents, and a consumer of in-toto statements.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from factory.verify.notes import Key, Way
 from factory.verify.repository import RepositoryObjects
 from factory.verify.run import Outcome, Verified
 from tests.docs_kit import ROOT
-from tests.forgeries import independent
+from tests.forgeries import independent, reader
 from tests.forgeries.wrong_runs import Golden, WrongRun
 from tests.verify_kit import Memory, around, check, load, small_world
 
@@ -154,6 +154,16 @@ def consumed(place: Place, run: Memory) -> str:
     return ""
 
 
+def read_alone(place: Place, run: Memory) -> str:
+    """Return by which sentence a reader of the documents refuses a run; "" if it does not."""
+    golden = place.golden
+    try:
+        reader.check(run.files, golden.signer.key.raw, golden.run.name)
+    except reader.RefusedError as refusal:
+        return str(refusal)
+    return ""
+
+
 def plain(sentence: str) -> str:
     """Return a sentence without what differs from one good run to the next, for a table."""
     text = re.sub(r"ed25519:[0-9a-f]{16}", "ed25519:…", sentence)
@@ -163,9 +173,10 @@ def plain(sentence: str) -> str:
     return text if len(text) <= 140 else f"{text[:139]}…"
 
 
-def row(place: Place, wrong: WrongRun, folder: Path) -> tuple[str, str, str]:
-    """Return how each of the three refuses a wrong run; "" for one that does not."""
+def row(place: Place, wrong: WrongRun, folder: Path) -> tuple[str, str, str, str]:
+    """Return how each of the four refuses a wrong run; "" for one that does not."""
     run, ledger = wrong.make(place.golden)
     told = sentences(verified(place, run, ledger))
     named = next((one for one in told if wrong.word in one), "")
-    return named, audited(place, folder, run, ledger), consumed(place, run)
+    refused = audited(place, folder, run, ledger)
+    return named, refused, read_alone(place, run), consumed(place, run)
