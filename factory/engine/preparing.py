@@ -17,7 +17,8 @@ from factory.model.errors import Refusal
 from factory.model.events import EnvironmentConnected, EnvironmentFailed, EnvironmentPrepared
 from factory.model.verdict import Status
 from factory.model.wording import counted
-from factory.plan.environments import Prepared
+from factory.plan.environments import EnvironmentStore, Prepared
+from factory.plan.host_folders import FolderNotShown
 from factory.run import preflight
 from factory.run.attempt import machine_of
 from factory.run.egress import without_credentials
@@ -44,8 +45,8 @@ def prepare_environment(name: str, run: Run, *, anew: bool = False) -> CardOutco
     if known is not None:
         return CardOutcome(Status.PASS, (), f"{name}: {_shown(known)}, as it was")
     why = _lacking(declared, run)
-    if not why and declared.host:
-        why = "this version does not show a folder of the user's"
+    if not why and not key:
+        why = run.planner.why_failed(name)
     if why:
         run.planner.failed(name, why)
         return CardOutcome(Status.BLOCKED, (), f"{name}: not prepared: {why}")
@@ -53,7 +54,10 @@ def prepare_environment(name: str, run: Run, *, anew: bool = False) -> CardOutco
     with site.locks.take(f"environment-{name}"):
         machine = machine_of(site, run.progress)
         try:
-            ended = prepare(machine, store, declared, key, inputs, site.config.ceilings)
+            if declared.host:
+                ended = _show(store, declared, key, site.clock.utc())
+            else:
+                ended = prepare(machine, store, declared, key, inputs, site.config.ceilings)
         except Refusal as refusal:
             run.planner.failed(name, refusal.findings[0].message)
             raise
@@ -63,6 +67,16 @@ def prepare_environment(name: str, run: Run, *, anew: bool = False) -> CardOutco
         run.planner.failed(name, ended.why)
         return CardOutcome(Status.BLOCKED, (), f"{name}: {ended.why}")
     return CardOutcome(Status.PASS, (), f"{name}: {_shown(ended.prepared)}")
+
+
+def _show(
+    store: EnvironmentStore, declared: DeclaredEnvironment, key: str, made: str
+) -> Preparation:
+    """Copy folders of the user's, to be shown. Raise Refusal where the disk takes no more."""
+    try:
+        return Preparation(store.keep_host(declared, key, made), "", b"", ())
+    except FolderNotShown as error:
+        return Preparation(None, str(error), b"", ())
 
 
 def _shown(prepared: Prepared) -> str:

@@ -178,6 +178,14 @@ class Run:
         return any(card.phase == ENVIRONMENT for card in self.cards)
 
     @property
+    def shows_host(self) -> bool:
+        """Return whether a pack sees a folder of the user's."""
+        packs = [entry.pack for entry in self.catalogue.entries if entry.pack is not None]
+        named = {name for pack in packs for name in pack.environments}
+        declared = (self.site.config.environment(name) for name in named)
+        return any(each.host for each in declared if each is not None)
+
+    @property
     def plan(self) -> Plan:
         """Return the plan of this process, made once. Raise Refusal where there can be none."""
         with self._freezing:

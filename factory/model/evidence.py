@@ -281,13 +281,16 @@ class PlannedPackRecord(Document):
 
 class PlannedEnvironment(Document):
     """Record a prepared environment: its name, the digest of its sealed tree, where packs see it,
-    and from which files of the base it was made.
+    and from which files of the base it was made. One of the kind `host` is shown as their home,
+    with `path` below it on PATH.
     """
 
     name: str
+    kind: Literal["prepare", "host"] = "prepare"
     sha256: Digest
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
+    path: tuple[str, ...] = ()
 
 
 class PlannedPolicy(Document):

@@ -8,6 +8,7 @@ is not there. Does not know how an environment is made.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import platform
@@ -23,10 +24,13 @@ from factory.files.seals import UserSeal
 from factory.git.view_files import ViewFiles
 from factory.model.action import ToolRecord
 from factory.model.environment import DeclaredEnvironment
+from factory.plan.host_folders import FolderNotShown, HostFolders, read_folders
 from factory.sandbox.host import sandbox_owner
 from factory.sandbox.sealed import is_sealed, write_seal
 from factory.strict import canonical
 
+# In the private repository of a view: never listed, never a change, and in no tool's way.
+HOME_FOLDER = ".git/home"
 _FORM = "environment/1"
 _TREES = "trees"
 
@@ -75,6 +79,14 @@ def environment_key(declared: DeclaredEnvironment, inputs: str, tools: Iterable[
     )
 
 
+def host_key(declared: DeclaredEnvironment, content: str) -> str:
+    """Return the key of folders of the user's: SHA-256 over their names and a digest of what is in
+    them.
+    """
+    folders = [declared.host, *declared.also]
+    return canonical.digest({"form": _FORM, "host": folders, "content": content})
+
+
 def programs_of(declared: DeclaredEnvironment) -> tuple[str, ...]:
     """Return the names that its commands begin with: tools of the host, where it has them."""
     names = ["python"]
@@ -92,11 +104,42 @@ def programs_of(declared: DeclaredEnvironment) -> tuple[str, ...]:
 class EnvironmentStore:
     """Keep prepared environments below `root`, under the seal of one user."""
 
-    def __init__(self, root: Path, seal: UserSeal) -> None:
+    def __init__(self, root: Path, seal: UserSeal, home: Path | None = None) -> None:
+        """Take the user's `home`, which folders of the kind `host` are in."""
         self.root = root
+        self._home = home or Path(os.path.expanduser("~"))
         self._seal = seal
         self._guard = threading.Lock()
         self._known: dict[str, Prepared] = {}
+        self._folders: dict[str, HostFolders] = {}
+
+    def host(self, declared: DeclaredEnvironment) -> HostFolders:
+        """Return what is in the user's folders that an environment names, read once for each
+        process. Raise FolderNotShown.
+        """
+        with self._guard:
+            if declared.name not in self._folders:
+                folders = (declared.host, *declared.also)
+                cache = self.root / f"{declared.name}.digests"
+                self._folders[declared.name] = read_folders(self._home, folders, cache, self._seal)
+            return self._folders[declared.name]
+
+    def keep_host(self, declared: DeclaredEnvironment, key: str, made: str) -> Prepared:
+        """Copy the user's folders into their place, to be shown as the home of packs. Raise
+        FolderNotShown, Refusal DISK_UNWRITABLE.
+        """
+        files = (
+            KeptFile(
+                f"{HOME_FOLDER}/{one.path}",
+                one.executable,
+                one.sha256,
+                one.size,
+                self._home / one.path if one.link is None else None,
+                one.link or "",
+            )
+            for one in self.host(declared).files
+        )
+        return self.keep(declared, key, files, made)
 
     def known(self, name: str, key: str) -> Prepared | None:
         """Return the environment that was prepared for this key; None where there is none, or its
@@ -226,5 +269,8 @@ def _write(folder: Path, files: Iterable[KeptFile]) -> None:
         if file.content is None:
             view.link(file.path, os.fsencode(file.link))
         else:
-            view.file(file.path, file.content.read_bytes(), file.executable)
+            content = file.content.read_bytes()
+            if hashlib.sha256(content).hexdigest() != file.sha256:
+                raise FolderNotShown(f"{file.path} was changed while it was read")
+            view.file(file.path, content, file.executable)
     view.finish()

@@ -40,12 +40,19 @@ from factory.model.judged import JudgeLock, PlannedJudge
 from factory.model.pack import Requirement, TaskPack
 from factory.model.tree import Tree
 from factory.plan.environment_rules import judge_environments
-from factory.plan.environments import Prepared, environment_key, programs_of
+from factory.plan.environments import Prepared, environment_key, host_key, programs_of
+from factory.plan.host_folders import FolderNotShown
 from factory.plan.order import all_needs, canonical_order
 from factory.plan.plan import Plan, PlannedPack, commands_of, planned_pack
 from factory.plan.site import Site
 from factory.strict import canonical
-from factory.trust.requests import granted_variables, grants_used, limits_in_force
+from factory.trust.requests import (
+    granted_variables,
+    grants_used,
+    is_granted,
+    limits_in_force,
+    requests_of_environment,
+)
 
 _NONE: frozenset[str] = frozenset()
 
@@ -168,6 +175,8 @@ class Planner:
         if declared is None:
             return None
         with self._guard:
+            if name not in self._environments and declared.host:
+                self._environments[name] = (declared, self._host_key(declared), Tree({}))
             if name not in self._environments:
                 inputs = narrow(self.base, Visible(compile_patterns(declared.inputs), "", _NONE))
                 tools = [self._identify(program) for program in programs_of(declared)]
@@ -175,6 +184,29 @@ class Planner:
                 key = environment_key(declared, inputs.oid, known)
                 self._environments[name] = (declared, key, inputs)
             return self._environments[name]
+
+    def _host_key(self, declared: DeclaredEnvironment) -> str:
+        """Return the key of folders of the user's as they are; "" where they cannot be read, or
+        were not granted: then they are not looked at.
+        """
+        store = self._site.sandbox.environments
+        if store is None or not self.may_read(declared):
+            return ""
+        try:
+            return host_key(declared, store.host(declared).sha256)
+        except FolderNotShown as error:
+            self._failed[declared.name] = str(error)
+            return ""
+
+    def may_read(self, declared: DeclaredEnvironment) -> bool:
+        """Return whether the user granted all that an environment asks for."""
+        config = self._site.config
+        asked = requests_of_environment(declared, config)
+        return all(is_granted(one, config.grants) for one in asked)
+
+    def why_failed(self, name: str) -> str:
+        """Return why an environment could not be prepared, one clause; "" where none is known."""
+        return self._failed.get(name, "")
 
     def prepared(self, name: str) -> Prepared | None:
         """Return what was prepared of an environment for its inputs as they are; None for nothing.
@@ -204,7 +236,12 @@ class Planner:
         if found is None or declared is None:
             raise KeyError(name)
         return PlannedEnvironment(
-            name=name, sha256=found.sha256, inputs=declared.inputs, outputs=found.outputs
+            name=name,
+            kind="host" if declared.host else "prepare",
+            sha256=found.sha256,
+            inputs=declared.inputs,
+            outputs=found.outputs,
+            path=declared.path,
         )
 
     def _depends(self, name: str) -> tuple[str, ...]:

@@ -29,9 +29,11 @@ from factory.model.finding import Finding
 from factory.model.findings.entry import Facts
 from factory.model.scanned import ScannedLayer
 from factory.model.tree import Tree
-from factory.plan.environments import EnvironmentStore
+from factory.plan.environments import HOME_FOLDER, EnvironmentStore
+from factory.sandbox.bubblewrap import SYSTEM_PATH, WORKSPACE
 from factory.sandbox.ports import Person, Sandbox, Stage
 from factory.sandbox.properties import Enforcement
+from factory.sandbox.python_env import INSIDE_VENV
 from factory.sandbox.values import (
     CommandOutcome,
     CommandSpec,
@@ -139,7 +141,7 @@ class PackSandbox:
         with findings(name, reach.hosts if reach is not None else ()):
             stage = self.sandbox.open(shown, limits, name, proxy)
         outputs = tuple(path for each in view.environments for path in each.outputs)
-        return PackStage(stage, self.objects, proxy, outputs)
+        return PackStage(stage, self.objects, proxy, outputs, _variables(view))
 
     def _folders_of(self, view: PackView) -> tuple[Path, ...]:
         """Return the trees of a view's environments. Raise Refusal ENVIRONMENT_NOT_PREPARED for
@@ -191,9 +193,18 @@ class PackSandbox:
         self.sandbox.close()
 
 
+def _variables(view: PackView) -> tuple[tuple[str, str], ...]:
+    """Return HOME and PATH where a view shows folders of the user's as its home."""
+    if not any(each.kind == "host" for each in view.environments):
+        return ()
+    home = f"{WORKSPACE}/{HOME_FOLDER}"
+    own = [f"{home}/{path}" for each in view.environments for path in each.path]
+    return (("HOME", home), ("PATH", ":".join((*own, f"{INSIDE_VENV}/bin", *SYSTEM_PATH))))
+
+
 class PackStage:
     """Run one pack's commands in its private view, until closed. What is written below `outputs`,
-    which environments have, is no part of what it left.
+    which environments have, is no part of what it left. `variables` are for every command.
     """
 
     def __init__(
@@ -202,7 +213,9 @@ class PackStage:
         objects: Objects,
         proxy: EgressProxy | None,
         outputs: tuple[str, ...] = (),
+        variables: tuple[tuple[str, str], ...] = (),
     ) -> None:
+        self.variables = variables
         self._stage, self._objects, self._proxy = stage, objects, proxy
         self._outputs = compile_patterns(outputs)
 

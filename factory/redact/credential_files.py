@@ -103,3 +103,35 @@ FILES: Mapping[str, Callable[[bytes], Iterable[bytes]]] = MappingProxyType(
         ".pypirc": _settings,
     }
 )
+
+# Folders and files below the home that have credentials, or lead to them: none is ever shown.
+NEVER_SHOWN = (
+    *FILES,
+    *(".ssh", ".gnupg", ".aws", ".azure", ".kube", ".docker", ".password-store", ".mozilla"),
+    *(".config/gcloud", ".config/gh", ".config/hub", ".config/git", ".config/op", ".config/rclone"),
+    *(".cargo/credentials", ".cargo/credentials.toml", ".gem/credentials", ".bundle/config"),
+    *(".m2/settings.xml", ".m2/settings-security.xml", ".gradle/gradle.properties"),
+    *(".composer/auth.json", ".config/composer/auth.json", ".config/containers/auth.json"),
+    *(".nuget/NuGet/NuGet.Config", ".terraform.d/credentials.tfrc.json", ".config/pip/pip.conf"),
+    *(
+        ".pip/pip.conf",
+        ".pgpass",
+        ".my.cnf",
+        ".vault-token",
+        ".yarnrc.yml",
+        ".local/share/keyrings",
+    ),
+    *(".config/codex-orchestrator", ".bash_history", ".zsh_history", ".python_history"),
+)
+
+
+def is_credential_file(path: str) -> bool:
+    """Return whether a path below the home is, or lies in, one that has credentials; a file of such
+    a name in any folder counts, where the name has no folder before it.
+
+    >>> [is_credential_file(path) for path in (".ssh/id_a", ".cargo/bin", "x/.npmrc")]
+    [True, False, True]
+    """
+    parts = path.split("/")
+    whole = {"/".join(parts[:depth]) for depth in range(1, len(parts) + 1)}
+    return any(name in whole or name in parts for name in NEVER_SHOWN)

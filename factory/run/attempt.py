@@ -146,9 +146,10 @@ class Budget:
 
 
 def environment_in(stage: PackStage, given: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    """Return variables for a command: those given, and where the stage has no network, those that
-    say so to package managers, unless they are given in any case of letters.
+    """Return variables for a command: those given over the stage's own and, where it has no
+    network, those that say so to package managers, unless they are given in any case of letters.
     """
+    given = {**dict(stage.variables), **given}
     if stage.networked:
         return tuple(sorted(given.items()))
     named = {name.lower() for name in given}

@@ -399,9 +399,11 @@ class PlannedEnvironment:
     """Record a prepared environment."""
 
     name: str
+    kind: Literal["prepare", "host"]
     sha256: Sha256
     inputs: Texts
     outputs: Texts
+    path: Texts
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,7 @@ WRITERS = {
     "factory/plan/tools.py": OURS,
     "factory/git/view_files.py": BASE,
     "factory/plan/environments.py": ENVIRONMENT,
+    "factory/plan/host_folders.py": OURS,
     "factory/run/preparing.py": ENVIRONMENT,
     "factory/engine/preparing.py": "a log that the redactor passed",
     "factory/engine/doit_reporter.py": BY_GATE,
