@@ -36,6 +36,7 @@ GROUPS: tuple[tuple[str, tuple[Subcommand, ...]], ...] = (
         (
             Subcommand("oneshot", "run", ORDER),
             *PHASES,
+            Subcommand("apply", "apply", "put the result of a PASS onto your clean work tree"),
         ),
     ),
     (

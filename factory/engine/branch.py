@@ -65,13 +65,35 @@ def make_branch(site: Site, refs: GitObjects, run_id: str) -> Branched:
         raise
 
 
-def _make(site: Site, refs: GitObjects, run_id: str) -> Branched:
+@dataclass(frozen=True, slots=True)
+class Result:
+    """Contain the result of a PASS: its verdict, the bundle of its objects, and of these the commit
+    that it began with, its own, and its tree.
+    """
+
+    status: RunStatus
+    bundle: bytes
+    base: str
+    tip: str
+    tree: str
+
+
+def result_of(site: Site, run_id: str) -> Result:
+    """Return the result of a PASS run of this user, its objects taken in and compared. Raise
+    Refusal as `make_branch`.
+    """
     _refuse_foreign(site, run_id)
     status, bundle = _evidence(site, run_id)
     base, tip = site.objects.take_in(bundle)
     if base != status.base_commit or site.objects.tree_id_of(tip) != status.merged_tree:
         facts = {"case": "bundle", "run": run_id, "expected": status.merged_tree}
         raise Refusal(Finding("MERGE_DIFFERS", facts))
+    return Result(status, bundle, base, tip, status.merged_tree)
+
+
+def _make(site: Site, refs: GitObjects, run_id: str) -> Branched:
+    result = result_of(site, run_id)
+    status, bundle, base, tip = result.status, result.bundle, result.base, result.tip
     name = branch_of(site.config.result_branch, run_id)
     ref = f"refs/heads/{name}"
     events = _own(site, run_id)

@@ -50,14 +50,15 @@ def own_configuration() -> dict[str, str | None]:
     return {name: os.environ.get(name) for name in (*names, "GIT_CONFIG_NOSYSTEM")}
 
 
-def changed_paths(repository: Repository) -> tuple[str, ...]:
-    """Return paths that differ from HEAD or are untracked (a folder ends in "/"), by `git status`.
+def changed_paths(repository: Repository, untracked: str = "normal") -> tuple[str, ...]:
+    """Return paths that differ from HEAD or are untracked (a folder ends in "/", or with "all" each
+    file in it), by `git status`.
 
     A file under a filter counts as unchanged where the index says so to the nanosecond, or where it
     is the content that a pointer of Git LFS names. Raise Refusal REPO_UNREADABLE.
     """
     git = _as_the_user_has_it(git_of(repository))
-    words = ("--untracked-files=normal", "--ignore-submodules=all")
+    words = (f"--untracked-files={untracked}", "--ignore-submodules=all")
     rows = _status(repository, git, words)
     modified = [path for state, path in rows if state == b" M"]
     clean = _unfiltered(git, modified) if modified else frozenset()

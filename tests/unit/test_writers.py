@@ -72,6 +72,7 @@ WRITERS = {
         "objects of the evidence that is verified, in a folder that goes away"
     ),
     "factory/engine/wiring.py": "a literal",
+    "factory/engine/apply.py": "the result of a PASS, whose change the gates let pass",
     "factory/engine/branch.py": (
         "a commit in the user's repository: texts of the configuration, which a commit has already"
     ),

@@ -120,9 +120,9 @@ EVIDENCE: Mapping[str, CatalogueEntry] = {
             "log": "run {run} has no log {label!r} of {owner}",
             "unfinished": "the ledger does not say that {run} finished, so nothing was recorded of"
             " it",
-            "not-pass": "run {run} ended {found}; expected a PASS to make a branch of",
+            "not-pass": "run {run} ended {found}; expected a PASS, whose result can be taken",
             "foreign": "run {run} was not recorded by this user at this place; expected one that"
-            " was, to make a branch of",
+            " was, to take its result",
             "word": "{problem}",
         },
         hint={
@@ -159,6 +159,30 @@ EVIDENCE: Mapping[str, CatalogueEntry] = {
                 "problem": "'..' is no id of a run",
                 "advice": "runs are in .factory/runs/",
             },
+        ),
+    ),
+    "APPLY_REFUSED": error(
+        "the result of a run cannot be put onto the work tree as it is",
+        sentence={
+            "dirty": "expected a clean work tree, found changes in {paths}",
+            "path": "expected {paths} as the base or the result has it, found otherwise",
+            "base": "expected HEAD at {base:short}, where {run} began, found {head:short}",
+            "index": "expected an index that can be written, found: {found}",
+        },
+        hint={
+            "dirty": "Commit or stash them, then run it again",
+            "path": "Move away or commit what is there, then run it again",
+            "base": "Run factory oneshot on this commit, or make a branch with: factory integrate"
+            " --branch",
+            "index": "Let the other Git end, then run factory apply again",
+        },
+        remedy="no change of the contract is needed: clean the work tree, or take the branch of"
+        " factory integrate --branch",
+        examples=(
+            {"case": "dirty", "paths": ("README.md",)},
+            {"case": "path", "paths": ("docs/a.md",)},
+            {"case": "base", "run": _RUN, "base": "1" * 40, "head": "2" * 40},
+            {"case": "index", "found": "Unable to create index.lock: File exists."},
         ),
     ),
     "RUN_EXISTS": error(
