@@ -45,7 +45,8 @@ _VARIABLES = (
     ),
     *("AWS_CA_BUNDLE", "CARGO_HTTP_CAINFO", "DENO_CERT", "NIX_SSL_CERT_FILE"),
 )
-# A program inside asks the proxy for localhost where that is a host the user named.
+# A program inside asks the proxy for localhost where contract and user name it; in other packs it
+# is what the pack's own processes serve.
 _LOCALHOST = (("NO_PROXY", "127.0.0.1,::1"), ("no_proxy", "127.0.0.1,::1"))
 # Where distributions keep what they trust, in addition to where this interpreter looks.
 _BUNDLES = (
@@ -100,7 +101,8 @@ class UserCloud:
             idle=float(limits.idle),
         )
         reach = Reach(hosts, private=network.private, upstream=network.upstream, bounds=bounds)
-        if any(rule_of(entry).host == "localhost" for entry in network.private):
+        both = (hosts, network.private)
+        if all(any(rule_of(entry).host == "localhost" for entry in each) for each in both):
             reach = replace(reach, environment=_LOCALHOST)
         return _trusting(reach, network.authorities) if network.authorities else reach
 

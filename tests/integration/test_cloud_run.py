@@ -297,3 +297,23 @@ def test_configuration_names_a_credential_and_never_tells_it(tmp_path: Path) -> 
     assert shown.rc == 0
     assert GRANT in shown.text
     assert SECRET not in shown.text
+    some = f"{GRANT} POST /v1/things PUT /v1/things/*"
+    listed = world.factory("grant", "--list", FACTORY_CLOUD_INJECT=some, CLOUD_TOKEN=SECRET)
+    assert f"goes to {HOST}: POST /v1/things, PUT /v1/things/*" in listed.out
+    whole = world.factory("grant", "--list", FACTORY_CLOUD_INJECT=GRANT, CLOUD_TOKEN=SECRET)
+    assert f"goes to {HOST}: any request" in whole.out
+    assert SECRET not in listed.text + whole.text
+
+
+def test_authorities_that_cannot_be_read_are_a_finding_and_no_pack_runs(tmp_path: Path) -> None:
+    world = declared(tmp_path)
+    (tmp_path / "odd.pem").write_text("hello")
+    for name, said in (("none.pem", "No such file"), ("odd.pem", "none that can be read")):
+        done = world.factory("oneshot", FACTORY_NETWORK_CA_FILE=str(tmp_path / name))
+        assert done.rc == 2
+        assert "CONFIG_INVALID" in done.text
+        assert said in done.text
+    login = "http://me:word@proxy.example.org:3128"
+    done = world.factory("config", FACTORY_NETWORK_UPSTREAM_PROXY=login)
+    assert done.rc == 2
+    assert "me:word" not in done.text

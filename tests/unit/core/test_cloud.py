@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from factory.contract.cloud_credentials import CloudAccess
 from factory.contract.cloud_grants import NO_PARSER, granted, judge_cloud
+from factory.contract.network_access import NetworkAccess
 from factory.model.injection import CloudGrant
-from factory.model.pack import Constraints, Network, TaskPack
+from factory.model.pack import Constraints, Limits, Network, TaskPack
+from factory.plan.cloud import UserCloud, system_bundle
+from factory.redact.redaction import Redactor
 from tests.pack_values import pack
 
 API = CloudGrant("api.example.org", 443, "authorization-bearer", "env:A")
@@ -87,3 +91,27 @@ def test_what_cannot_be_used_comes_with_a_hint() -> None:
     )
     lacking, _ = judge_cloud(one, (API,), {"api.example.org": NO_PARSER})
     assert lacking.hint == "Install it with: pip install 'codex-orchestrator[cloud]'"
+
+
+def test_localhost_is_asked_of_the_proxy_only_where_both_name_it() -> None:
+    local = ("localhost:11434",)
+    cloud = UserCloud(CloudAccess(), Redactor(), network=NetworkAccess(private=local))
+    names = dict(cloud.reach_to(local, Limits(idle=7)).environment)
+    assert names == {"NO_PROXY": "127.0.0.1,::1", "no_proxy": "127.0.0.1,::1"}
+    for hosts in (("example.org",), ("*",)):
+        assert cloud.reach_to(hosts, Limits()).environment == ()
+    other = UserCloud(CloudAccess(), Redactor())
+    assert other.reach_to(local, Limits()).environment == ()
+    assert cloud.reach_to(local, Limits(idle=7)).bounds.idle == 7
+    assert cloud.bare_reach(declaring(Network(), Network()), Limits()) is None
+
+
+def test_authorities_of_the_user_are_one_file_with_those_of_this_host() -> None:
+    cloud = UserCloud(CloudAccess(), Redactor(), network=NetworkAccess(authorities="MINE\n"))
+    reach = cloud.reach_to(("example.org",), Limits())
+    ((path, text),) = reach.files
+    assert text == system_bundle() + "MINE\n"
+    assert {name for name, value in reach.environment if value == path} >= {
+        *("PIP_CERT", "NODE_EXTRA_CA_CERTS", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO"),
+        *("CARGO_HTTP_CAINFO", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"),
+    }
