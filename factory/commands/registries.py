@@ -89,13 +89,13 @@ def _super_pom(environ: Mapping[str, str]) -> tuple[str, ...]:
 def _asked(words: tuple[str, ...], environ: Mapping[str, str]) -> str:
     """Return what a program prints; "" where it cannot be asked."""
     program = shutil.which(words[0], path=environ.get("PATH"))
-    if program is None:
-        return ""
+    if program is None or not os.path.isdir(environ.get("HOME", "")):
+        return ""  # npm would make a home that is not there
     try:
         done = subprocess.run(
             [program, *words[1:]],
             cwd=os.sep,
-            env=dict(environ),
+            env={**environ, "npm_config_logs_max": "0", "npm_config_update_notifier": "false"},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=_SECONDS,

@@ -183,7 +183,9 @@ def test_hosts_come_from_the_package_managers_of_the_user(tmp_path: Path) -> Non
 def test_package_managers_are_asked_outside_the_repository(tmp_path: Path) -> None:
     """A file of the repository could say what they run."""
     program(tmp_path, "npm", 'test "$PWD" = / && echo https://npm.example.org/')
-    assert hosts_of("npm", {"PATH": f"{tmp_path}:/bin:/usr/bin"}) == ("npm.example.org",)
+    environ = {"PATH": f"{tmp_path}:/bin:/usr/bin", "HOME": str(tmp_path)}
+    assert hosts_of("npm", environ) == ("npm.example.org",)
+    assert hosts_of("npm", {**environ, "HOME": str(tmp_path / "none")}) == ()
 
 
 DOCUMENTED = {
