@@ -46,6 +46,7 @@ from doit.reporter import ConsoleReporter, ZeroReporter
 from doit.runner import MRunner, MThreadRunner, Runner
 from doit.task import Task
 
+from factory.engine.doit_bytecode import leave_none
 from factory.engine.doit_processes import CardServer, end_with
 from factory.engine.doit_reporter import INTERRUPTED, CardReporter, driver_of, reached, sentence
 from factory.engine.driver import ONESHOT, VERDICT, Driver
@@ -76,6 +77,7 @@ def adopt(defaults: list[str], extra: frozenset[str]) -> None:
     """
 
     def load_tasks(namespace: Mapping[str, Any], *words: Any, **more: Any) -> list[Task]:
+        leave_none(str(namespace.get("__file__", "")))
         tasks = _settled(_load_tasks(_guarded(namespace), *words, **more), defaults, extra)
         short = _short_names(tasks)
         for names in (more.get("args"), namespace.get("DOIT_CONFIG", {}).get("default_tasks")):

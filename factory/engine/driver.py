@@ -17,6 +17,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
@@ -94,13 +95,16 @@ class Driver:
         open_pipeline: Callable[[], Pipeline],
         memory: Memory | None = None,
         lock: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext,
+        look: Callable[[], tuple[Finding, ...]] = tuple,
     ) -> None:
         """Never raises. `lock` takes the run lock, for the time that memory answers; `memory` is
-        None where nothing is remembered, or something changed since.
+        None where nothing is remembered, or something changed since; `look` returns warnings about
+        this moment, for an end that memory gives.
         """
         self._open = open_pipeline
         self._memory = memory
         self._lock = lock
+        self._look = look
         self._pipeline: Pipeline | None = None
         self._refused: tuple[Finding, ...] = ()
         self._guard = threading.RLock()
@@ -260,7 +264,7 @@ class Driver:
         passed = all(status is Status.PASS for status in verdicts.values())
         if self._pipeline is None and known is not None and everything and passed:
             self._stack.close()
-            return known.closing
+            return with_warnings(known.closing, self._look())
         return self._opened().close(verdicts, frozenset(self._results))
 
     def abandon(self, reason: str) -> None:
@@ -363,6 +367,12 @@ class Driver:
                 f"not reached, so BLOCKED: {', '.join(missed[:_NAMES_SHOWN])}{more}; what `doit"
                 " ignore` named runs again after `doit forget NAME`"
             )
+
+
+def with_warnings(closing: Closing, found: tuple[Finding, ...]) -> Closing:
+    """Return an end with a line for each of these findings, which decide nothing."""
+    lines = (*closing.lines, *map(one_line, found))
+    return replace(closing, lines=lines, findings=(*closing.findings, *found))
 
 
 def unfit(cards: tuple[Card, ...]) -> str:

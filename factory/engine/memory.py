@@ -147,18 +147,19 @@ class Memory:
         except OSError:
             return False
 
-    def nothing_changed(self, environment: Mapping[str, str]) -> bool:
-        """Return whether everything outside the state folder is as it was when no card had to be
-        executed. The state folder is compared by `state_unchanged`, under the run lock.
+    def around_unchanged(self, environment: Mapping[str, str]) -> Around | None:
+        """Return what is around where everything outside the state folder is as it was when no card
+        had to be executed; None where anything changed. The state folder is compared by
+        `state_unchanged`, under the run lock.
         """
         known = self.up_to_date
         if known is None or not self.packs.unchanged(self.root):
-            return False
+            return None
         try:
             now = look_around(self.root, self.packs_folder, known.asked)
         except (OSError, FactoryError):
-            return False
-        return known.around == digest_around(now, known.asked, environment)
+            return None
+        return now if known.around == digest_around(now, known.asked, environment) else None
 
     def state_unchanged(self) -> bool:
         """Return whether everything of the state folder that matters is as it was."""

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING
 
 from factory.engine import summary
 from factory.engine.branch import recover_branches
+from factory.engine.driver import with_warnings
 from factory.engine.phases import Integrate, Validate, card_key, make_cards, phase_named
 from factory.engine.resume import resumable
 from factory.engine.run import CardOutcome, Run, State
+from factory.engine.unseen import unseen
 from factory.evidence import settle
 from factory.evidence.trash import settle_trash
 from factory.judge.secrecy import silenced, silent
@@ -186,6 +188,9 @@ class RepositoryPipeline:
             if closing.status is Status.PASS and whole:
                 later = summary.unchanged(run) if executed else closing
                 self._remember(run, later, executed)
+            if not executed and Integrate.name in selected:  # else a look was taken
+                found = unseen(site.repository, site.config.packs_folder)
+                closing = with_warnings(closing, found)
             notes = (
                 f"note: {finding.attributed}; that will be done again next time"
                 for finding in run.take_unkept()

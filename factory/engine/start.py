@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from factory.engine import memory
 from factory.engine.driver import Driver
+from factory.engine.unseen import unseen
 from factory.files.seals import user_seal
 from factory.files.user_places import user_config_file, user_state_folder
 from factory.model.layout import STATE_FOLDER
@@ -58,13 +59,19 @@ def _remembered(root: Path, settings: str) -> Memory | None:
 
 
 def _unchanged(root: Path, flags: Mapping[str, str], known: Memory | None) -> Driver | None:
-    if known is None or not known.nothing_changed(os.environ):
+    around = known.around_unchanged(os.environ) if known is not None else None
+    if known is None or around is None:
         return None
     from factory.files.clock import SystemClock
     from factory.files.locks import FileLocks
 
     locks = FileLocks(root / STATE_FOLDER, SystemClock())
-    return Driver(partial(_open, root, flags), known, partial(locks.take, "run"))
+    return Driver(
+        partial(_open, root, flags),
+        known,
+        partial(locks.take, "run"),
+        partial(unseen, around.repository, known.packs_folder),
+    )
 
 
 def _open(root: Path, flags: Mapping[str, str]) -> RepositoryPipeline:

@@ -83,3 +83,19 @@ def test_a_changed_pack_is_run_although_the_last_run_is_remembered(world: World)
     modules, said = loaded(world, "factory", "oneshot")
     assert "factory.run.launch" in modules
     assert "launch           TASK-0001  PASS" in said
+
+
+def test_local_changes_that_no_pack_sees_are_one_line_of_an_unchanged_start(world: World) -> None:
+    assert world.doit("oneshot").rc == 0
+    clean = world.doit("oneshot").out
+    world.write("notes.txt", "mine\n")
+    warned = "REPO_DIRTY  notes.txt  expected no local change outside the task packs, found 1: 'notes.txt'"
+    remembered = world.doit("oneshot")
+    (world.state / "cache" / "memory").unlink()
+    opened = world.doit("oneshot")
+    (world.root / "notes.txt").unlink()
+    assert opened.out.splitlines()[0] == clean.splitlines()[0] == remembered.out.splitlines()[0]
+    for ended in (remembered, opened):
+        assert (ended.rc, ended.out.count("REPO_DIRTY")) == (0, 1), ended.text
+        assert ended.out.splitlines()[-1].startswith(warned)
+    assert world.doit("oneshot").out == clean

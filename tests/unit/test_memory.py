@@ -114,7 +114,7 @@ def unchanged(root: Path, settings: str = "settings", **environment: str) -> boo
     known = memory.load(root, settings, SEAL)
     return (
         known is not None
-        and known.nothing_changed({**ENVIRONMENT, **environment})
+        and known.around_unchanged({**ENVIRONMENT, **environment}) is not None
         and known.state_unchanged()
     )
 
@@ -364,7 +364,7 @@ def test_cards_are_given_back_while_nothing_changed(listed: Path) -> None:
     known = memory.load(listed, settings(listed, HOME="/elsewhere"), SEAL)
     assert known is not None
     assert lists(listed) == CARDS
-    assert not known.nothing_changed({}), "cards say nothing about what has to be executed"
+    assert known.around_unchanged({}) is None, "cards say nothing about what has to be executed"
     assert not known.state_unchanged()
 
 
