@@ -110,7 +110,7 @@ def run_twice(start: Path, name: str, announce: Callable[[str], None]) -> tuple[
         if not entry.usable:
             raise Refusal(*(finding for finding in entry.findings if finding.blocks))
         packs = (*pipeline.run.planner.planned(entry.id).needs, entry.id)
-        _refuse_network(pipeline, packs)
+        _refuse_outside_words(pipeline, packs)
         with pipeline.site.locks.take("run"), _sides(pipeline, packs) as sides:
             pipeline.site.locks.announce("run", "showing whether a pack is deterministic")
             for side in sides:
@@ -122,10 +122,16 @@ def run_twice(start: Path, name: str, announce: Callable[[str], None]) -> tuple[
         pipeline.site.sandbox.close()
 
 
-def _refuse_network(pipeline: RepositoryPipeline, packs: tuple[str, ...]) -> None:
+def _refuse_outside_words(pipeline: RepositoryPipeline, packs: tuple[str, ...]) -> None:
+    """Raise Refusal DETERMINISM_UNSHOWN for a pack whose result is a function of more than its
+    action: of the network, or of how an earlier attempt failed.
+    """
     for pack in packs:
-        if pipeline.run.planner.planned(pack).pack.constraints.network.declared:
+        planned = pipeline.run.planner.planned(pack).pack
+        if planned.constraints.network.declared:
             raise Refusal(Finding("DETERMINISM_UNSHOWN", {"case": "network"}, pack=pack))
+        if planned.learn:
+            raise Refusal(Finding("DETERMINISM_UNSHOWN", {"case": "learn"}, pack=pack))
 
 
 @contextlib.contextmanager

@@ -249,10 +249,13 @@ def test_network_is_never_shown(tmp_path: Path) -> None:
         "TASK-0001-net",
         "constraints: {allow_network: [example.org]}\nscope: {allowed_paths: [out/]}\n",
     )
+    learns = "limits: {attempts: 2, learn: true}\nscope: {allowed_paths: [out/]}\n"
+    world.pack("TASK-0002-learns", learns)
     world.commit()
-    ended = world.factory("determinism", "TASK-0001")
-    assert (ended.rc, ended.err.split()[0]) == (2, "DETERMINISM_UNSHOWN")
-    assert "declares the network" in ended.err
+    for pack, why in (("TASK-0001", "declares the network"), ("TASK-0002", "limits.learn")):
+        ended = world.factory("determinism", pack)
+        assert (ended.rc, ended.err.split()[0]) == (2, "DETERMINISM_UNSHOWN")
+        assert why in ended.err
     unknown = world.factory("determinism", "TASK-0009")
     assert (unknown.rc, unknown.err.count("\n")) == (64, 1)
 

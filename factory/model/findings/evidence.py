@@ -251,12 +251,14 @@ EVIDENCE: Mapping[str, CatalogueEntry] = {
         sentence={
             "network": "it declares the network, and what comes over it is no function of the"
             " repository",
+            "learn": "its later attempts read how earlier ones failed (limits.learn)",
             "bundle": "it left no bundle {where}: {why}",
             "form": "its bundle {problem}",
             "action": "it would be another action in a scratch repository: {changes}",
         },
         hint={
             "network": "Nothing to do: a pack with network is never called reproducible.",
+            "learn": "Nothing to do: a pack that learns is never called reproducible.",
             "bundle": "See why with: factory launch {name}",
             "form": "See why with: factory launch {name}",
             "action": "See why with: factory launch {name}",
@@ -265,6 +267,7 @@ EVIDENCE: Mapping[str, CatalogueEntry] = {
         " factory launch",
         examples=(
             {"case": "network"},
+            {"case": "learn"},
             {"case": "bundle", "name": "T-1", "where": "the first time", "why": "it ended 2"},
             {"case": "form", "name": "T-1", "problem": "is no JSON"},
             {"case": "action", "name": "T-1", "changes": "tools make"},
