@@ -7,6 +7,7 @@ the bundle keeps its verdict, its tree and its failure. Does not know which run 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 
 from factory.verify import paths
@@ -133,6 +134,11 @@ class ExecutionCheck:
             bool(row.failure),
             any(event.rc for event in commands if event.event_type != COMMANDS[2]),
         )
+        learned = f"raw/{self.bundle.pack}/attempt-{number}/{paths.LEARNED}"
+        if self.raw and self.comparison.whole(learned):
+            text = self.comparison.run.read(learned)
+            found = hashlib.sha256(text).hexdigest() if text is not None else ""
+            self.differs(f"what attempt {number} could read of the last one", row.learned, found)
         if last:
             self._last(end, commands)
         times = self._times_of(number)

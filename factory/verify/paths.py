@@ -32,6 +32,7 @@ SARIF = f"{Z}/results.sarif"
 RENDERINGS = (REPORT, REPORT_TEXT, REPORT_PAGE, JUNIT, SARIF)
 EGRESS = "EGRESS.json"
 TIMINGS = "timings.tsv"
+LEARNED = "LEARNED.json"
 
 # below attestations/
 ATTESTATIONS = "attestations/"

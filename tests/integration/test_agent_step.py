@@ -23,6 +23,7 @@ from factory.plan.cloud import UserCloud
 from factory.redact.redaction import Redactor
 from tests.egress_kit import Authority, Map
 from tests.in_process import oneshot
+from tests.verify_kit import check, load, relisted
 from tests.world import World
 
 pytestmark = pytest.mark.linux
@@ -207,3 +208,14 @@ def test_the_report_says_what_may_be_asked_and_the_key_is_nowhere(ran: Run) -> N
     files = [path for path in ran.world.state.rglob("*") if path.is_file()]
     assert [path for path in files if KEY.encode() in path.read_bytes()] == []
     assert ran.world.differs() == ""
+
+
+@pytest.mark.parametrize("content", [b"{}\n", None])
+def test_what_was_learned_is_checked_against_the_bundle(ran: Run, content: bytes | None) -> None:
+    evidence = load(ran.world.last().parent)
+    place = "raw/TASK-0001/attempt-2/LEARNED.json"
+    del evidence.files[place]
+    if content is not None:
+        evidence.files[place] = content
+    found = [finding.message for finding in check(relisted(evidence)).findings]
+    assert any("what attempt 2 could read of the last one" in one for one in found), found
