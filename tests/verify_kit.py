@@ -11,6 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from factory.bundle.make import manifest_of
+from factory.engine.summary import asked_of
 from factory.evidence.attestations import enclose, format_digests, pae
 from factory.evidence.ledger_head import sign_checkpoint
 from factory.evidence.statements import (
@@ -39,6 +40,7 @@ from factory.model.evidence import (
     Manifest,
     ManifestEntry,
     MergeDocument,
+    PackLine,
     RunStatus,
     ScopeLock,
     StatusDocument,
@@ -282,10 +284,7 @@ def forged(
     made = relisted(made)
     verdict = parse_document(RunStatus, made.files[f"{Z}/STATUS.json"])
     verdict = verdict.model_copy(update=status)
-    lines = tuple(
-        line.model_copy(update={"bundle_sha256": sha256(made.files[f"{line.pack}/manifest.json"])})
-        for line in verdict.packs
-    )
+    lines = tuple(_line(made, line) for line in verdict.packs)
     signing = verdict.signing.model_copy(update={"signer": "at-hand" if signer else "none"})
     verdict = verdict.model_copy(update={"packs": lines, "signing": signing})
     _merge(made)
@@ -301,6 +300,17 @@ def forged(
     _attest(made, verdict, events, signer)
     _run_manifest(made)
     return made, b"".join(map(format_event, events))
+
+
+def _line(run: Memory, line: PackLine) -> PackLine:
+    """The row of a pack, with what its bundle says by now."""
+    update: dict[str, object] = {"bundle_sha256": sha256(run.files[f"{line.pack}/manifest.json"])}
+    said = _said(run, line.pack)
+    if said is not None:
+        update["asked"] = asked_of(said)
+        update["judge_changed"] = len(said.judged.files)
+        update["judge_permitted"] = sum(row.permitted for row in said.judged.files)
+    return line.model_copy(update=update)
 
 
 def _render(run: Memory, verdict: RunStatus, changed: FilesChanged | None) -> None:
@@ -394,7 +404,9 @@ def _told_anew(run: Memory, verdict: RunStatus, old: EventDocument) -> EventDocu
     if kind in ("run.started", "preflight.finished"):
         plan = sha256(run.files["PLAN.json"]) if "PLAN.json" in run.files else ""
         return old.model_copy(update={"hashes": {**old.hashes, "plan": plan}})
-    if kind in ("recheck.finished", "merge.finished") or kind.startswith("integrate."):
+    if kind in ("recheck.finished", "recheck.judged", "merge.finished") or kind.startswith(
+        "integrate."
+    ):
         return _of_run(run, verdict, old)
     return _of_pack(run, said, old) if said is not None else old
 
@@ -411,6 +423,16 @@ def _of_run(run: Memory, verdict: RunStatus, old: EventDocument) -> EventDocumen
         hashes["log"] = sha256(
             run.files.get(f"{Z}/LOGS/{details['pack']}.{details['label']}.log", b"")
         )
+        return old.model_copy(update={"hashes": hashes, "details": details, "rc": rc})
+    if old.event_type == "recheck.judged":
+        asked = [
+            row
+            for row in verdict.judge_runs
+            if (row.pack, row.label) == (details["pack"], details["label"])
+        ]
+        rc, details["ended"] = (asked[0].rc, asked[0].ended) if asked else (rc, details["ended"])
+        log = f"{Z}/LOGS/{details['pack']}.{details['label']}.log"
+        hashes["log"] = sha256(run.files.get(log, b""))
         return old.model_copy(update={"hashes": hashes, "details": details, "rc": rc})
     hashes["merged_tree"] = verdict.merged_tree
     if old.event_type == "integrate.prepared":

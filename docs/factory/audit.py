@@ -22,7 +22,7 @@ import stat
 import subprocess
 import sys
 
-VERSION = 2
+VERSION = 3
 BELIEVED = """To be believed still: that the signer's host ran these commands, under the enforcement that
 each provenance states, and that they printed this; times; why a pack was run again; that signer.pub
 is the key of whom you think; that the contract's YAML means what its text says: each scope, host
@@ -288,6 +288,22 @@ def check_report(run):
         hold(run["status"] == "PASS" or not any(line.startswith("**PASS**") for line in lines), "the report says PASS")
 
 
+def check_asked(row, pack):
+    """The row of the report says of each check and of the judge what the bundle says."""
+    codes = {check["label"]: check["rc"] for check in pack["checks"]}
+    said = {one["label"]: (one["before"], one["old_judge"]) for one in pack["judged"]["checks"]}
+    labels = [label for label in pack["required"] if not label.startswith("step-")]
+    due = [(label, codes.get(label), *said.get(label, ("not-asked",) * 2)) for label in labels]
+    found = [(one["label"], one["after"], one["before"], one["old_judge"]) for one in row["asked"]]
+    words = {None: ("not-run",), 0: ("ok",)}
+    good = [d[:1] + d[2:] for d in due] == [f[:1] + f[2:] for f in found]
+    good = good and all(f[1] in words.get(d[1], ("broken", "ran-no-test")) for d, f in zip(due, found))
+    hold(good, f"{row['pack']}: the report says otherwise of its checks")
+    files = pack["judged"]["files"]
+    counts = (len(files), sum(one["permitted"] for one in files))
+    hold(counts == (row["judge_changed"], row["judge_permitted"]), f"{row['pack']}: the report says otherwise of its judge")
+
+
 def step_4(run_id):
     run = load("Z_integrator/STATUS.json")
     again = {(row["pack"], row["label"]) for row in run["rechecks"] if row["outcome"] in ("ok", "as-accepted")}
@@ -302,6 +318,7 @@ def step_4(run_id):
         good = bool(held) and all(held) and all(code == 0 for _, code in codes) and not blocks(pack["findings"])
         hold(good or pack["status"] != "PASS", f"{row['pack']} is PASS, and its records do not say so")
         asked = {(row["pack"], check["label"]) for check in pack["checks"] if check["kind"] != "step"}
+        check_asked(row, pack)
         hold(asked <= again or run["status"] != "PASS", f"{row['pack']}: not accepted again on the merged tree")
     good = all(row["status"] == "PASS" for row in run["packs"]) and bool(run["packs"]) and bool(run["merged_tree"])
     good = good and not blocks(run["findings"])
@@ -348,6 +365,34 @@ def climbed(leaf, index, size, path):
     return here
 
 
+CHECKS = ("check.finished", "judge.finished", "recheck.finished", "recheck.judged")
+
+def check_reused(events, reused, status):
+    """Each check that did not run is named by the report, and stands right before its own end."""
+    rows = [(e["details"]["pack"], int(e["details"]["attempt"]), e["details"]["label"], e["details"]["from_run"]) for e in reused]
+    due = [(one["pack"], one["attempt"], one["label"], one["from_run"]) for one in status["reused"]]
+    hold(sorted(rows) == sorted(due), "the report names other checks that did not run")
+    for event in reused:
+        own = [e for e in events if e["seq"] > event["seq"] and e["details"].get("pack") == event["details"]["pack"]]
+        end = own[0] if own else {"event_type": "", "details": {}, "hashes": {}, "rc": None}
+        good = end["event_type"] in CHECKS and end["rc"] == 0 and end["details"].get("label") == event["details"]["label"]
+        hold(good and end["hashes"].get("log") == event["hashes"]["log"], f"event {event['seq']} reuses another check")
+
+def check_origins(chain, reused):
+    """The run that a reused check is from ran a command with this log and code 0 before."""
+    for event in reused:
+        before, ran = {}, False
+        for one in (e for e in chain if e["run_id"] == event["details"]["from_run"] and e["seq"] < event["seq"]):
+            pack = one["details"].get("pack")
+            if one["event_type"] in CHECKS:
+                same = one["rc"] == 0 and one["hashes"].get("log") == event["hashes"]["log"]
+                ran = ran or (same and not before.pop(pack, False))
+                before.pop(pack, None)
+            elif one["event_type"] == "check.reused":
+                before[pack] = True
+        hold(ran, f"event {event['seq']} reuses a check that {event['details']['from_run']} did not run")
+
+
 def step_5(run_id):
     lines = content_of("attestations/ledger.jsonl").splitlines()
     events = [identified(line) for line in lines]
@@ -378,6 +423,11 @@ def step_5(run_id):
         due = [(c["label"], c["rc"], c["outcome"], sha256(f"Z_integrator/LOGS/{name}.{c['label']}.log")) for c in again]
         found = said(told("recheck.finished", name), "label", "rc", "outcome", "log")
         hold(not status["rechecks"] or due == found, f"{name}: the ledger knows other checks on the merged tree")
+        ran = [one for one in status["judge_runs"] if one["pack"] == name]
+        due = [(c["label"], c["rc"], c["ended"], sha256(f"Z_integrator/LOGS/{name}.{c['label']}.log")) for c in ran]
+        found = said(told("recheck.judged", name), "label", "rc", "ended", "log")
+        hold(not status["rechecks"] or due == found, f"{name}: the ledger knows other questions to its judge")
+    check_reused(events, told("check.reused"), status)
     for row in status["packs"]:
         name = row["pack"]
         if not row["bundle_sha256"]:
@@ -425,6 +475,7 @@ def step_5(run_id):
         hold([event["seq"] for event in chain] == list(range(1, len(chain) + 1)), "the ledger is not in its order")
         hold(all(b["prev"] == a["event_id"] for a, b in zip(chain, chain[1:])), "the chain of the ledger is broken")
         hold(set(lines) <= set(whole), "the run's events are not those of the ledger")
+        check_origins(chain, [event for event in events if event["event_type"] == "check.reused"])
         print(f"5. the whole ledger holds up to {size}")
         if os.path.exists("since"):
             with open("since", encoding="utf-8") as stream:

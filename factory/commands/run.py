@@ -37,6 +37,7 @@ options
   --base-ref REF        the commit that packs start from; without it, the configuration's (HEAD)
   --policy-ref REF      the commit whose configuration and keys are in force: a full name of a ref
   --run-id ID           name the run, where one is made; without it, a name by time and commit
+  --fresh               run every check, also one that passed before over the same files
 """
 _VERDICT = "Ends with the verdict: 0 PASS, 2 BLOCKED, 1 FAIL."
 
@@ -119,6 +120,7 @@ def define(command: str, parser: Parser) -> None:
     parser.add_argument("-n", "--workers", type=whole_number, metavar="N", default=0)
     add_refs(parser)
     parser.add_argument("--run-id", type=run_id, metavar="ID")
+    parser.add_argument("--fresh", action="store_true")
     if command in _TAKES_PACKS:
         parser.add_argument("packs", nargs="*", metavar="PACK")
     if command in ("oneshot", "integrate"):
@@ -134,6 +136,7 @@ def run(command: str, given: Namespace) -> CommandResult:
     flags = flags_of(given)
     flags |= {"workers": str(given.workers)} if given.workers else {}
     flags |= {"partial": "true"} if getattr(given, "partial", False) else {}
+    flags |= {"fresh": "true"} if given.fresh else {}
     packs = tuple(getattr(given, "packs", ()))
     if command in _DRY_RUNS and given.dry_run:
         from factory.commands.plan import dry_run

@@ -384,7 +384,7 @@ def config_digest(config: Config) -> str:
     """Return the SHA-256 of every value in force; the same for the same values in any process."""
     rows = []
     for name in sorted(
-        field.name for field in fields(config) if field.name not in ("sources", "workers")
+        field.name for field in fields(config) if field.name not in ("sources", "workers", "fresh")
     ):
         value = getattr(config, name)
         rows.append(

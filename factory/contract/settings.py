@@ -348,6 +348,14 @@ SETTINGS: tuple[Setting, ...] = (
         "Packs at once; 0 chooses by the host.",
     ),
     Setting(
+        "fresh",
+        "run",
+        "fresh",
+        _NEUTRAL,
+        ValueForm(true_or_false, {"type": "boolean"}),
+        "Whether every check runs, also one that passed before over the same files.",
+    ),
+    Setting(
         "isolation",
         "run",
         "isolation",

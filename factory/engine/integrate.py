@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from factory.bundle.make import LoggedCommand
+from factory.engine.builder_facts import own_code
 from factory.engine.run import CardOutcome, Integrated, Run
 from factory.engine.summary import merge_headline
 from factory.judge.status_eval import combine, of_findings
@@ -41,6 +42,7 @@ from factory.model.wording import counted
 from factory.plan.order import all_needs
 from factory.run.attempt import machine_of
 from factory.run.doit_table import judge_configuration
+from factory.run.paid import check_memory
 from factory.run.recheck import Recheck
 
 
@@ -59,7 +61,9 @@ def integrate_card(card: Card, run: Run) -> CardOutcome:
         return CardOutcome(status, replaced, "nothing merged")
     _integrate(run, with_packs(run.plan.document, packs))
     found = (*replaced, *run.integrated.findings)
-    headline = merge_headline(run.integrated)
+    again = {(row.pack, row.label) for row in run.integrated.rechecks}
+    paid = sum(row.attempt == 0 and (row.pack, row.label) in again for row in run.reused)
+    headline = merge_headline(run.integrated, paid)
     if not whole and run.integrated.merge is not None and run.integrated.merge.merged_tree:
         found = (*found, _partly(run, packs))
         headline = f"{headline} · {len(packs)} of {counted(len(run.catalogue.entries), 'pack')}"
@@ -135,7 +139,7 @@ def _integrate(run: Run, document: PlanDocument) -> None:
         return role_z.merge_all(document, some, run.site.objects).tree
 
     rechecked = Recheck(
-        machine_of(run.site, run.progress),
+        machine_of(run.site, run.progress, check_memory(run.site, own_code())),
         plan,
         merged,
         changes,
@@ -146,6 +150,7 @@ def _integrate(run: Run, document: PlanDocument) -> None:
     for path, content in rechecked.raw.items():
         run.site.store.write(RunFolder.of(run.id).raw.at(path), content)
     run.recorder.record_all(rechecked.events, result.event)
+    run.take_checks(rechecked.events, rechecked.checks, rechecked.foreign)
     if rechecked.error is not None:
         raise rechecked.error
     try:
@@ -153,7 +158,7 @@ def _integrate(run: Run, document: PlanDocument) -> None:
     except Refusal:
         run.site.store.remove(RunFolder.of(run.id).integrator.logs)
         raise
-    result.rechecks = rechecked.records
+    result.rechecks, result.judge_runs = rechecked.records, rechecked.judge_runs
     result.findings += rechecked.findings
     pairs = [(record.pack, culprit) for record in rechecked.records for culprit in record.culprits]
     if pairs:

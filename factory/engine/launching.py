@@ -209,6 +209,7 @@ def _keep(run: Run, pack: str, begun: str, launched: Launched) -> None:
     with _objects_too(run, bool(folders)):
         store.replace_folders((where, files.items()) for where, files in folders.items())
     run.recorder.causes[pack] = run.recorder.record_all(launched.events, begun)
+    run.take_checks(launched.events, launched.checks, launched.foreign)
 
 
 @contextlib.contextmanager

@@ -12,9 +12,10 @@ object that phases share; `recorder` writes its events. Does not know the phases
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -30,10 +31,12 @@ from factory.model import layout
 from factory.model.card import Card, CardResult, Progress
 from factory.model.egress_record import ConnectionRecord
 from factory.model.errors import InternalError, Refusal
-from factory.model.event import Event
-from factory.model.events import RunAbandoned
-from factory.model.evidence import MergeDocument, RecheckRecord, StatusDocument
+from factory.model.event import Entry, Event
+from factory.model.events import CheckReused, RunAbandoned
+from factory.model.evidence import MergeDocument, RecheckRecord, ReusedRecord, StatusDocument
 from factory.model.finding import Finding
+from factory.model.findings.entry import Facts
+from factory.model.judged import MergedJudgeRecord
 from factory.model.names import RUN_ID
 from factory.model.pack import Network
 from factory.model.verdict import Status
@@ -42,6 +45,7 @@ from factory.plan.plan import Plan
 from factory.plan.planner import Planner
 from factory.plan.site import Site
 from factory.run.bundle_validate import DerivedTrees, bundle_intact
+from factory.run.paid import MadeCheck, remember
 from factory.sandbox.properties import Enforcement
 
 ENVIRONMENT = "environment"
@@ -88,6 +92,7 @@ class Integrated:
     findings: list[Finding] = field(default_factory=list)
     merge: MergeDocument | None = None
     rechecks: tuple[RecheckRecord, ...] = ()
+    judge_runs: tuple[MergedJudgeRecord, ...] = ()
     statuses: dict[str, StatusDocument] = field(default_factory=dict)
     came_from: dict[str, str] = field(default_factory=dict)
     largest: tuple[str, ...] = ()
@@ -102,8 +107,8 @@ class Run:
     broke off, so that no bundle of theirs is part of this run; `leftovers` the findings about
     earlier runs that were cut off; `resumable` the bundles such a run had finished, `resumed` the
     run of each that was taken over; `derived` the trees of bundles that were validated in it, by
-    pack; `connections` what packs with network did over it, by pack;
-    `blocked_early`: preflight blocked, and the run starts once environments were tried;
+    pack; `connections` what packs with network did over it, by pack; `reused` the checks that did
+    not run; `blocked_early`: preflight blocked, and the run starts once environments were tried;
     `given_plan` the plan that the run started with; `against` what speaks against the run besides
     its cards; `named` the finished run that the
     command names in its last line.
@@ -133,6 +138,8 @@ class Run:
         self.resumed: dict[str, str] = {}
         self.derived: dict[str, DerivedTrees] = {}
         self.connections: dict[str, tuple[ConnectionRecord, ...]] = {}
+        self.reused: list[ReusedRecord] = []
+        self._foreign: set[str] = set()
         self.integrated = Integrated()
         self.given_plan: Plan | None = None
         self.intact = Intact(site)
@@ -336,6 +343,29 @@ class Run:
             found, self._unkept = self._unkept, ()
             return found
 
+    def take_checks(
+        self, events: Iterable[Entry], made: Iterable[MadeCheck], foreign: Collection[str]
+    ) -> None:
+        """Note which checks did not run, by their events, and remember those that did. One that
+        cannot be remembered costs time later, no more.
+        """
+        kind = CheckReused.event_type
+        said = (event.details for event in events if event.event_type == kind)
+        found = [
+            ReusedRecord(
+                pack=one["pack"],
+                attempt=int(one["attempt"]),
+                label=one["label"],
+                from_run=one["from_run"],
+            )
+            for one in said
+        ]
+        with self.guard:
+            self.reused += found
+            self._foreign |= {*foreign}
+        with contextlib.suppress(Refusal):
+            remember(made, self.id, self.site.store, self.site.seal)
+
     def refuse(self, pack: str) -> None:
         """Note that the pack may not run, or broke off: no bundle of it is part of this run."""
         with self.guard:
@@ -359,7 +389,13 @@ class Run:
         foreign = self.site.markers.foreign
         for card in self.cards:
             self.marker(card)
-        return (Finding("STATE_NOT_SEALED", {"count": len(foreign)}),) if foreign else ()
+        facts: Facts = {"case": "markers", "count": len(foreign)}
+        return (Finding("STATE_NOT_SEALED", facts),) if foreign else ()
+
+    def unsealed_checks(self) -> tuple[Finding, ...]:
+        """Return the warning about checks that were remembered and not believed, if there were."""
+        facts: Facts = {"case": "checks", "count": len(self._foreign)}
+        return (Finding("STATE_NOT_SEALED", facts),) if self._foreign else ()
 
     def look_again(self) -> None:
         """Do the same where no preflight was executed in this process. Raise Refusal."""

@@ -27,6 +27,7 @@ from factory.model.evidence_text import finding_of, finding_record, parse_docume
 from factory.model.finding import Finding
 from factory.model.forms import branch_of
 from factory.model.inert import for_eyes
+from factory.model.judged import AfterName, AskedRecord, JudgedCheckRecord, JudgedRecord
 from factory.model.layout import RunFolder
 from factory.model.verdict import Status
 from factory.model.wording import counted
@@ -54,8 +55,10 @@ def pack_headline(status: StatusDocument) -> str:
     return f"{change}{more}"
 
 
-def merge_headline(result: Integrated) -> str:
-    """Return as `tree 8b52c1d, no overlap · 9 checks again on the merged tree, 9 ok`."""
+def merge_headline(result: Integrated, paid: int = 0) -> str:
+    """Return as `tree 8b52c1d, no overlap · 9 checks again on the merged tree, 9 ok, 8 reused`;
+    `paid` of them did not run.
+    """
     if result.merge is None or not result.merge.merged_tree:
         count = len(result.merge.overlaps) if result.merge is not None else 0
         return f"nothing merged, {counted(count, 'overlap')}" if count else "nothing merged"
@@ -66,7 +69,8 @@ def merge_headline(result: Integrated) -> str:
     same = len(result.rechecks) - len(ran)
     if ran:
         good = sum(record.outcome == "ok" for record in ran)
-        words.append(f"{counted(len(ran), 'check')} again on the merged tree, {good} ok")
+        reused = f", {paid} reused" if paid else ""
+        words.append(f"{counted(len(ran), 'check')} again on the merged tree, {good} ok{reused}")
     if same:
         words.append(f"{counted(same, 'check')} saw the same tree already")
     return " · ".join(words)
@@ -96,7 +100,7 @@ def settle_run(run: Run, asked: Collection[str]) -> Status:
     """
     site, run_id = run.site, run.end()
     run.signing()
-    run.against += run.take_unkept()
+    run.against += (*run.take_unkept(), *run.unsealed_checks())
     try:
         run.look_again()
     except Refusal as refusal:
@@ -166,6 +170,8 @@ def run_status(run: Run, enforcement: Enforcement, asked: Collection[str]) -> Ru
         packs=tuple(_line(run, entry, statuses, integrated) for entry in run.catalogue.entries),
         findings=tuple(finding_record(finding) for finding in findings),
         rechecks=integrated.rechecks,
+        judge_runs=integrated.judge_runs,
+        reused=tuple(sorted(run.reused, key=lambda row: (row.pack, row.attempt, row.label))),
         overlaps=merge.overlaps if merge is not None else (),
         largest_set=_largest(integrated),
         smallest_conflict=_smallest(integrated),
@@ -215,6 +221,7 @@ def _line(
     fresh = bundle is not None and entry.usable and entry.id not in run.refused
     manifest = site.store.sha256(folder.bundle(entry.id).manifest) if fresh else ""
     ok = sum(check.rc == 0 for check in bundle.checks) if bundle is not None and fresh else 0
+    judged = bundle.judged if bundle is not None and fresh else JudgedRecord()
     return PackLine(
         pack=entry.id,
         title=entry.pack.title if entry.pack is not None else "",
@@ -226,12 +233,38 @@ def _line(
         lines_removed=bundle.lines_removed if bundle is not None and fresh else 0,
         checks_ok=ok,
         checks=len(bundle.required) if bundle is not None and fresh else 0,
+        asked=asked_of(bundle) if bundle is not None and fresh else (),
+        judge_changed=len(judged.files),
+        judge_permitted=sum(row.permitted for row in judged.files),
         artifacts=bundle.artifacts if bundle is not None and fresh else (),
         bundle_sha256=manifest,
         came_from=integrated.came_from.get(entry.id, ""),
         network=entry.pack.constraints.network.shown if entry.pack is not None else (),
         reproducible=fresh and _reproducible(site, entry, bundle, manifest),
     )
+
+
+def asked_of(status: StatusDocument) -> tuple[AskedRecord, ...]:
+    """Return what each acceptance check of a bundle says, before and after."""
+    codes = {row.label: row.rc for row in status.checks}
+    nothing = {row.facts.get("label") for row in status.findings if row.id == "CHECK_RAN_NO_TEST"}
+    judged = {row.label: row for row in status.judged.checks}
+    found = []
+    for label in status.required:
+        if label.startswith("step-"):
+            continue
+        row = judged.get(label, JudgedCheckRecord(label=label))
+        after: AfterName = "broken"
+        if label not in codes:
+            after = "not-run"
+        elif codes[label] == 0:
+            after = "ok"
+        elif label in nothing:
+            after = "ran-no-test"
+        found.append(
+            AskedRecord(label=label, after=after, before=row.before, old_judge=row.old_judge)
+        )
+    return tuple(found)
 
 
 def _reproducible(

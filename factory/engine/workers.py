@@ -37,6 +37,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NoReturn, TypeVar
 
+from factory.engine.builder_facts import own_code
 from factory.engine.polite_stop import STOPS
 from factory.files.ports import Store
 from factory.git.objects import GitObjects
@@ -48,6 +49,7 @@ from factory.plan.site import Site
 from factory.run.attempt import Machine, machine_of
 from factory.run.bundle_validate import DerivedTrees, validate
 from factory.run.launch import Launched, launch_of
+from factory.run.paid import check_memory
 
 GRACE = 10.0  # seconds for a worker to end its sandbox; a supervisor takes a few milliseconds
 _LENGTH = struct.Struct(">Q")
@@ -145,7 +147,8 @@ class Workers:
     def _done(self, job: Callable[[Workplace, str], T], pack: str, progress: Progress) -> T:
         if self._nursery is None or not self._of_use():
             site = self._site
-            return job(Workplace(self._plan(), site.store, machine_of(site, progress)), pack)
+            machine = machine_of(site, progress, check_memory(site, own_code()))
+            return job(Workplace(self._plan(), site.store, machine), pack)
         worker = self._borrowed(self._nursery, pack)
         try:
             answer, unsettled = worker.ask(job, pack, progress)
@@ -412,7 +415,9 @@ def _work(link: socket.socket, site: Site, plan: Plan) -> None:
 
 def _workplace(site: Site, plan: Plan, objects: GitObjects, progress: Progress) -> Workplace:
     machine = replace(
-        machine_of(site, progress), objects=objects, sandbox=site.sandbox.for_child(objects)
+        machine_of(site, progress, check_memory(site, own_code())),
+        objects=objects,
+        sandbox=site.sandbox.for_child(objects),
     )
     return Workplace(plan.for_child(objects), site.store, machine)
 

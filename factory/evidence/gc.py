@@ -29,7 +29,7 @@ from factory.plan.site import Site
 from factory.run.bundle_validate import bundle_intact
 
 _CACHES = (
-    (CACHE, "views, tool identities and memories are made again", CACHE),
+    (CACHE, "views, tool identities, memories and checks are made again", CACHE),
     (GIT, "objects are made again of bundles", GIT_OBJECTS),
 )
 _FRAME = frozenset({"info", "pack"})  # what an object folder without an object has

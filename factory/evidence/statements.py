@@ -221,11 +221,12 @@ def test_result(bundle: BundleEvidence) -> TestResultStatement:
     passed = tuple(label for label in labels if ran.get(label) == 0)
     failed = tuple(label for label in labels if ran.get(label) != 0)
     good = bundle.status.status == Status.PASS.value and passed and not failed
-    configuration = (
+    configuration = [
         ResourceDescriptor(name=file.path, digest={"sha256": file.sha256})
         for file in bundle.action.files
         if file.path.rpartition("/")[2] in CONTRACT_FILES
-    )
+    ]
+    configuration.append(_judge(bundle))
     return TestResultStatement(
         subject=_subject(bundle),
         predicate=TestResult(
@@ -234,6 +235,21 @@ def test_result(bundle: BundleEvidence) -> TestResultStatement:
             passed_tests=passed,
             failed_tests=failed,
         ),
+    )
+
+
+def _judge(bundle: BundleEvidence) -> ResourceDescriptor:
+    """Return the bundle's STATUS.json with what it says of the judge: how many files of it changed,
+    how many of them by permission, and each check on the base's code and under the judge as it was.
+    """
+    files, checks = bundle.status.judged.files, bundle.status.judged.checks
+    notes = {"changed": str(len(files)), "permitted": str(sum(row.permitted for row in files))}
+    notes |= {f"{row.label}.before": row.before for row in checks}
+    notes |= {f"{row.label}.oldJudge": row.old_judge for row in checks}
+    return ResourceDescriptor(
+        name=f"{bundle.status.pack}/{IN_BUNDLE.status}",
+        digest={"sha256": bundle.files[IN_BUNDLE.status]},
+        annotations=notes,
     )
 
 
@@ -272,6 +288,7 @@ def summary(
     time (RFC 3339) of the event that finished the run.
     """
     passed = status.status == Status.PASS.value
+    changed = any(line.judge_changed for line in status.packs)
     return SummaryStatement(
         subject=subject,
         predicate=VerificationSummary(
@@ -289,6 +306,7 @@ def summary(
             verified_levels=(
                 "SLSA_BUILD_LEVEL_UNEVALUATED" if passed else "FAILED",
                 f"CODEX_ORCHESTRATOR_{status.status}",
+                f"CODEX_ORCHESTRATOR_JUDGE_{'CHANGED' if changed else 'UNCHANGED'}",
             ),
         ),
     )

@@ -152,6 +152,7 @@ class Config:
     network_upstream_proxy: str = ""
     cloud_inject: tuple[str, ...] = ()
     workers: int = 0
+    fresh: bool = False
     recheck_budget: int = 24
     partial: bool = False
     result_branch: str = "codex/{run}"

@@ -164,6 +164,18 @@ class EgressFinished(
     requests: Count
 
 
+# Before the end of the command itself, which took no time.
+class CheckReused(Event, event_type="check.reused", rule=Rule(AT_WORK, None, TRYING | WITH_BUNDLE)):
+    """Record that a check did not run, since an earlier run has it; attempt 0: the merged tree."""
+
+    pack: Text
+    attempt: Number
+    label: Text
+    from_run: Text
+    key: Hash
+    log: Hash
+
+
 class AttemptFinished(Event, event_type="attempt.finished", rule=work(TRYING, PackState.TRIED)):
     """Record that one attempt at a pack was judged."""
 
@@ -283,6 +295,19 @@ class RecheckFinished(
     pack: Text
     label: Text
     outcome: Text
+    log: Hash
+
+
+class RecheckJudged(
+    Event,
+    event_type="recheck.judged",
+    rule=Rule(AT_WORK, None, READY, stages=frozenset((RunProgress.MERGED,))),
+):
+    """Record that one command ended that asked the judge about the merged tree."""
+
+    pack: Text
+    label: Text
+    ended: Text
     log: Hash
 
 

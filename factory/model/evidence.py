@@ -11,7 +11,15 @@ from typing import Annotated, Any, Literal
 
 from factory.model.action import ActionDocument, Digest, LimitsRecord
 from factory.model.command_kind import KindName
-from factory.model.judged import JudgedRecord, JudgeLock, JudgePolicy, OutcomeName, PlannedJudge
+from factory.model.judged import (
+    AskedRecord,
+    JudgedRecord,
+    JudgeLock,
+    JudgePolicy,
+    MergedJudgeRecord,
+    OutcomeName,
+    PlannedJudge,
+)
 from factory.model.pack import Expectation, Outside
 from factory.strict.document import Document, Field
 from factory.strict.values import LARGEST_INTEGER
@@ -348,6 +356,17 @@ class RecheckRecord(Document):
     old_judge: OutcomeName = "not-asked"
 
 
+class ReusedRecord(Document):
+    """Record one acceptance command that did not run, since the run `from_run` has it under the
+    same key. `attempt` 0 is the merged tree.
+    """
+
+    pack: str
+    attempt: int
+    label: str
+    from_run: str
+
+
 class OverlapRecord(Document):
     """Record a pair of packs that change one path, and that path."""
 
@@ -377,7 +396,8 @@ class MergeDocument(Document):
 
 class PackLine(Document):
     """Record one pack's row of the report; `network` is what it could reach, `*` any public
-    host.
+    host. `asked` are its acceptance checks, before and after; of `judge_changed` files of its
+    judge the contract permits `judge_permitted`.
     """
 
     pack: str
@@ -390,6 +410,9 @@ class PackLine(Document):
     lines_removed: int
     checks_ok: int
     checks: int
+    asked: tuple[AskedRecord, ...] = ()
+    judge_changed: int = 0
+    judge_permitted: int = 0
     artifacts: tuple[str, ...]
     bundle_sha256: str
     came_from: str = ""
@@ -415,7 +438,8 @@ class SigningRecord(Document):
 class RunStatus(Document):
     """Define STATUS.json of a run: the whole verdict, from which every rendering of the report is
     made. `integrated` are the packs whose changes `merged_tree` has: all, or with `partial` those
-    that passed.
+    that passed. `judge_runs` are the commands that asked the judge about the merged tree, in order;
+    `reused` are those that did not run, since an earlier run has them.
     """
 
     schema_version: Literal[4] = 4
@@ -430,6 +454,8 @@ class RunStatus(Document):
     packs: tuple[PackLine, ...]
     findings: tuple[FindingRecord, ...]
     rechecks: tuple[RecheckRecord, ...]
+    judge_runs: tuple[MergedJudgeRecord, ...] = ()
+    reused: tuple[ReusedRecord, ...] = ()
     overlaps: tuple[OverlapRecord, ...]
     largest_set: tuple[str, ...]
     smallest_conflict: tuple[str, ...]

@@ -9,6 +9,8 @@ from factory.strict.document import Document
 
 OutcomeName = Literal["ok", "fixed", "broken", "pre-existing", "flaky", "ran-no-test", "not-asked"]
 """The words for what a check says of another tree or under another judge."""
+AfterName = Literal["ok", "broken", "ran-no-test", "not-run"]
+"""The words for what a check says of a pack's own result."""
 
 
 class JudgeLock(Document):
@@ -72,6 +74,17 @@ class JudgedCheckRecord(Document):
     old_judge: OutcomeName = "not-asked"
 
 
+class AskedRecord(Document):
+    """Record what one acceptance check says: of the result (`after`), of the base's code under the
+    result's judge (`before`), and of the result under the judge as it was (`old_judge`).
+    """
+
+    label: str
+    after: AfterName
+    before: OutcomeName
+    old_judge: OutcomeName
+
+
 class JudgeRunRecord(Document):
     """Record one command that ran to ask the judge. Its label is that of its log: the check's own
     after `old.` (the result under the old judge), `base.` (the base), `result.` (the result, its
@@ -82,6 +95,14 @@ class JudgeRunRecord(Document):
     label: str
     rc: int
     ended: Literal["exited", "signalled", "timeout", "memory", "output", "cancelled"]
+
+
+class MergedJudgeRecord(JudgeRunRecord):
+    """Record one command that ran to ask the judge about the merged tree, for one pack. Its log is
+    that of `PACK.LABEL` in the integrator's folder.
+    """
+
+    pack: str
 
 
 class HunkRecord(Document):

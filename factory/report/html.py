@@ -260,7 +260,7 @@ def _checks(run: RunView) -> Markup:
             ]
     if run.status.rechecks:
         rows = (_recheck(run, record) for record in run.status.rechecks)
-        heads = ("check", "command", "outcome", "log")
+        heads = ("check", "command", "outcome", "old judge", "log")
         groups += [
             tag("h3", "On the merged tree"),
             _table("Checks on the merged tree", heads, rows),
@@ -268,7 +268,7 @@ def _checks(run: RunView) -> Markup:
     return joined(*groups)
 
 
-_COMMAND_HEADS = ("check", "command", "ended", "log")
+_COMMAND_HEADS = ("check", "command", "ended", "before", "old judge", "log")
 
 
 def _check(run: RunView, pack: str, check: CheckRecord) -> Markup:
@@ -288,8 +288,15 @@ def _check(run: RunView, pack: str, check: CheckRecord) -> Markup:
         "tr",
         tag("th", check.label, scope="row"),
         *cells,
+        *(tag("td", word) for word in _asked(run, pack, check.label)),
         tag("td", _log(f"../{relative_uri(pack)}/", check.label)),
     )
+
+
+def _asked(run: RunView, pack: str, label: str) -> tuple[str, str]:
+    """Return what a check says before the work and under the old judge; "" for a step."""
+    rows = (row for line in run.status.packs if line.pack == pack for row in line.asked)
+    return next(((row.before, row.old_judge) for row in rows if row.label == label), ("", ""))
 
 
 def _recheck(run: RunView, record: RecheckRecord) -> Markup:
@@ -308,6 +315,7 @@ def _recheck(run: RunView, record: RecheckRecord) -> Markup:
         tag("th", record.pack, tag("br"), record.label, scope="row"),
         tag("td", tag("code", record.run)),
         tag("td", _badge(record.outcome, "ok" if good(record.outcome) else "not"), culprits),
+        tag("td", record.old_judge),
         tag("td", log),
     )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 
-from factory.model.evidence import FindingRecord
+from factory.model.evidence import FindingRecord, PackLine
 from factory.model.evidence_text import sha256
 from factory.model.findings.catalogue import CATALOGUE
 from factory.model.inert import for_sarif
@@ -50,12 +50,32 @@ def results_sarif(run: RunView) -> bytes:
                     "baseCommit": status.base_commit,
                     "mergedTree": status.merged_tree,
                     "policy": for_sarif(policy_text(status.policy)),
+                    "packs": list(map(_pack, status.packs)),
                 },
                 "results": results,
             }
         ],
     }
     return (json.dumps(document, indent=2, sort_keys=True) + "\n").encode("ascii")
+
+
+def _pack(line: PackLine) -> dict[str, object]:
+    """Return what the checks of one pack say, before and after, and whether its judge changed."""
+    return {
+        "pack": line.pack,
+        "status": line.status,
+        "judgeChanged": line.judge_changed,
+        "judgePermitted": line.judge_permitted,
+        "checks": [
+            {
+                "label": row.label,
+                "after": row.after,
+                "before": row.before,
+                "oldJudge": row.old_judge,
+            }
+            for row in line.asked
+        ],
+    }
 
 
 def _rule(kind: str) -> dict[str, object]:

@@ -12,6 +12,7 @@ from factory.model.evidence import (
     FindingRecord,
     PackLine,
     PolicyRecord,
+    ReusedRecord,
     RunStatus,
     SigningRecord,
 )
@@ -78,7 +79,9 @@ def markdown(status: RunStatus, changed: FilesChanged | None) -> bytes:
     lines += _findings(status.findings)
     lines += _overlaps(status)
     lines += _files(changed)
+    lines += _asked(status)
     lines += _checks(status)
+    lines += _reused(status)
     lines += _evidence(status)
     return ("\n".join(lines).rstrip() + "\n").encode("utf-8")
 
@@ -116,6 +119,11 @@ def _head(status: RunStatus, changed: FilesChanged | None) -> list[str]:
         md("**Cloud: {} {}.**", finding.pack, finding.message)
         for finding in status.findings
         if finding.id == "CLOUD_GRANTED"
+    ]
+    lines += [
+        md("**Judge of {}: {}.**", finding.pack, finding.message)
+        for finding in status.findings
+        if finding.id == "JUDGE_PERMITTED"
     ]
     if status.signing.signer == "none":
         lines += ["", f"**{UNSIGNED}**"]
@@ -209,14 +217,63 @@ def _files(changed: FilesChanged | None) -> list[str]:
     return lines
 
 
+def _asked(status: RunStatus) -> list[str]:
+    """Return what each check of each pack says of its result, of the base's code under the result's
+    judge, and of the result under the judge as it was.
+    """
+    rows = [(line, row) for line in status.packs for row in line.asked]
+    if not rows:
+        return []
+    lines = ["", "## What each check says", ""]
+    lines += ["| pack | check | after | before | old judge |", "|---|---|---|---|---|"]
+    lines += [
+        md("| {} | {} | {} | {} | {} |", line.pack, row.label, row.after, row.before, row.old_judge)
+        for line, row in rows
+    ]
+    changed = [line for line in status.packs if line.judge_changed]
+    lines += [""] if changed else []
+    return [*lines, *(md("- {}: {}.", line.pack, judge_text(line)) for line in changed)]
+
+
+def judge_text(line: PackLine) -> str:
+    """Return what became of a pack's judge, as in `1 of 2 changed files of its judge permitted`."""
+    files = counted(line.judge_changed, "changed file")
+    return f"{line.judge_permitted} of {files} of its judge permitted"
+
+
 def _checks(status: RunStatus) -> list[str]:
     if not status.rechecks:
         return []
-    lines = ["", "## Checks on the merged tree", "", "| pack | check | outcome |", "|---|---|---|"]
+    lines = ["", "## Checks on the merged tree", ""]
+    lines += ["| pack | check | outcome | old judge | command |", "|---|---|---|---|---|"]
     for record in status.rechecks:
         ran = code(_short(record.run), cell=True)
-        lines.append(md("| {} | {} {} | {} |", record.pack, record.label, ran, record.outcome))
+        words = (record.pack, record.label, record.outcome, record.old_judge)
+        lines.append(md("| {} | {} | {} | {} | {} |", *words, ran))
     return lines
+
+
+def _reused(status: RunStatus) -> list[str]:
+    """Return the checks that did not run, with the run that each is from."""
+    if not status.reused:
+        return []
+    rows = (
+        md(
+            "- {} {}{}",
+            row.pack,
+            row.label,
+            Markdown(f"{reused_where(row)}: reused from {row.from_run}"),
+        )
+        for row in status.reused
+    )
+    return ["", "## Checks that did not run again", "", *rows]
+
+
+def reused_where(row: ReusedRecord) -> str:
+    """Return where a check that did not run is needed, if not in the first attempt."""
+    if row.attempt == 0:
+        return " on the merged tree"
+    return f" of attempt {row.attempt}" if row.attempt > 1 else ""
 
 
 def _short(run: str, most: int = 100) -> str:
@@ -332,6 +389,11 @@ def plain(status: RunStatus, changed: FilesChanged | None) -> bytes:
             for each in status.findings
             if each.id == "CLOUD_GRANTED"
         ),
+        *(
+            f"Judge of {for_eyes(f'{each.pack}: {each.message}')}"
+            for each in status.findings
+            if each.id == "JUDGE_PERMITTED"
+        ),
         signing_text(status.signing),
         "",
     ]
@@ -345,8 +407,14 @@ def plain(status: RunStatus, changed: FilesChanged | None) -> bytes:
         lines.append(
             f"{name:<{width}}  {pack.status:<7}  {change}  {pack.checks_ok} of {checks} ok"
         )
+        lines += [f"    {for_eyes(words)}" for words in asked_texts(pack)]
     for finding in status.findings:
         lines += ["", *finding_lines(finding)]
+    lines += [""] if status.reused else []
+    lines += [
+        for_eyes(f"{row.pack} {row.label}{reused_where(row)}: reused from {row.from_run}")
+        for row in status.reused
+    ]
     if status.overlaps or status.smallest_conflict:
         largest = ", ".join(map(for_eyes, status.largest_set)) or "none"
         lines += [
@@ -357,6 +425,19 @@ def plain(status: RunStatus, changed: FilesChanged | None) -> bytes:
             ),
         ]
     return ("\n".join(lines).rstrip() + "\n").encode("utf-8")
+
+
+def asked_texts(line: PackLine) -> tuple[str, ...]:
+    """Return a line for each check of a pack that did not run, or was asked more than once: what it
+    says after, before and under the judge as it was.
+    """
+    shown = []
+    for row in line.asked:
+        more = (("before", row.before), ("old judge", row.old_judge))
+        words = [f"{name} {word}" for name, word in more if word != "not-asked"]
+        if words or row.after == "not-run":
+            shown.append(", ".join((f"{row.label}  {row.after}", *words)))
+    return tuple(shown)
 
 
 _MOST_FILES = 12  # a summary stays on one screen; the report names every file
@@ -374,6 +455,7 @@ def brief(status: RunStatus, changed: FilesChanged | None) -> tuple[str, ...]:
         lines.append(f"{pack.pack}  {named}, {checks}")
         if pack.why:
             lines.append(f"    {pack.why}")
+        lines += [f"    {words}" for words in asked_texts(pack)]
     files = changed.files if changed is not None else ()
     for record in files[:_MOST_FILES]:
         count = (

@@ -6,7 +6,7 @@ Launch and the re-check on a merged tree share `accept`. Knows the sandbox as a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeAlias
@@ -48,6 +48,9 @@ from factory.judge.scope import compile_patterns
 from factory.judge.secrecy import judge_artifact_secrets, judge_secrets
 from factory.model.card import Progress
 from factory.model.errors import Overdue
+from factory.model.event import Entry
+from factory.model.events import CheckReused
+from factory.model.evidence_text import sha256
 from factory.model.finding import Finding
 from factory.model.pack import Command, Limits, TaskPack
 from factory.model.tree import MODE_SUBMODULE, Difference, Tree
@@ -59,6 +62,7 @@ from factory.redact.redaction import Redactor, Stream
 from factory.run.comparing import Compared, LineCounts, compared, seconds_for
 from factory.run.defects import Defect, defect
 from factory.run.doit_table import judge_configuration
+from factory.run.paid import MOST_BYTES, CheckMemory, KnownCheck, MadeCheck
 from factory.sandbox.values import CommandSpec, ConnectAttempt
 from factory.steady.normalize_artifacts import Normalized, normalize, normalize_log
 
@@ -80,7 +84,8 @@ class Machine:
     """Contain what executes packs on one host. No ledger and no store is among it: nothing that
     runs a pack can record or replace anything.
 
-    `cloud` is what the user grants of clouds; `progress` is called while commands run.
+    `cloud` is what the user grants of clouds; `progress` is called while commands run; `paid` is
+    what checks said before, None where all of them are to run.
     """
 
     objects: Objects
@@ -89,18 +94,20 @@ class Machine:
     cloud: UserCloud
     clock: SystemClock
     progress: Progress
+    paid: CheckMemory | None = None
 
 
-def machine_of(site: Site, progress: Progress) -> Machine:
+def machine_of(site: Site, progress: Progress, paid: CheckMemory | None = None) -> Machine:
     """Return this host as what executes packs; `progress` is called while commands run."""
-    return Machine(site.objects, site.sandbox, site.redactor, site.cloud, site.clock, progress)
+    where = (site.objects, site.sandbox, site.redactor, site.cloud, site.clock)
+    return Machine(*where, progress, paid)
 
 
 @dataclass(frozen=True, slots=True)
 class Ran:
     """Describe one executed command: the record for the bundle, raw output, findings, and what it
     did over the network. `ended_at` is the time of its end (RFC 3339); `defect` is ours, met while
-    judging.
+    judging. One that did not run, since the run `reused` has it under the same `key`, took no time.
     """
 
     logged: LoggedCommand
@@ -111,6 +118,8 @@ class Ran:
     connections: tuple[Connection, ...] = ()
     ended_at: str = ""
     defect: Defect | None = None
+    key: str = ""
+    reused: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -358,8 +367,16 @@ def accept(
     budget: Budget,
     on_ran: OnRan = ignore,
 ) -> tuple[tuple[Ran, ...], tuple[Collected, ...]]:
-    """Run every acceptance command over exactly `visible`, on a layer that is thrown away."""
-    pack = planned.pack
+    """Run every acceptance command over exactly `visible`, on a layer that is thrown away; none
+    where all of them are known to have passed over it.
+    """
+    pack, paid = planned.pack, machine.paid
+    enforcement = machine.sandbox.measure() if paid is not None else None
+    keys = paid.keys(planned, visible.oid, enforcement) if paid and enforcement else ()
+    known = paid.stage(keys) if paid is not None else ()
+    before = _accepted_before(machine, planned, keys, known, on_ran) if known else None
+    if before is not None:
+        return before
     reach = reach_of(machine, planned, accepting=True)
     view = PackView(shared, visible, planned.environments)
     stage = machine.sandbox.open(view, planned.limits, pack.id, reach)
@@ -368,20 +385,103 @@ def accept(
         for command in pack.acceptance:
             done.append(run_command(machine, planned, stage, command, budget))
             on_ran(done[-1])
-        patterns = (*pack.artifacts.required, *pack.artifacts.optional)
-        uncounted = [one for one in pack.acceptance if is_uncounted(_of(one, done))]
-        reports = [path for one in uncounted for path in report_paths(one)]
-        if not (*patterns, *reports):
-            return tuple(done), ()
-        found = stage.collect((*patterns, *reports))
-        wanted = compile_patterns(patterns)
-        ran = tuple(
-            _with_reports(pack, command, one, found)
-            for command, one in zip(pack.acceptance, done, strict=True)
-        )
-        return ran, tuple(each for each in found if wanted.matches(each.path))
+        patterns = _collected_patterns(pack, done)
+        found = stage.collect(patterns) if patterns else ()
+        ran, artifacts = _with_collected(pack, done, found)
+        if paid is not None:
+            paid.made += _made(keys, ran, patterns, found)
+        return ran, artifacts
     finally:
         stage.close()
+
+
+def reused_event(pack: str, attempt: int, ran: Ran) -> Entry:
+    """Return the event about a command that did not run; `attempt` 0 is the merged tree."""
+    return CheckReused(
+        pack=pack,
+        attempt=attempt,
+        label=ran.logged.record.label,
+        from_run=ran.reused,
+        key=ran.key,
+        log=sha256(ran.logged.log),
+        rc=0,
+    ).entry()
+
+
+def _collected_patterns(pack: TaskPack, done: Iterable[Ran]) -> tuple[str, ...]:
+    """Return patterns of what acceptance leaves: artifacts, and JUnit files of commands whose log
+    does not count their tests.
+    """
+    uncounted = [one for one in pack.acceptance if is_uncounted(_of(one, done))]
+    reports = (path for one in uncounted for path in report_paths(one))
+    return (*pack.artifacts.required, *pack.artifacts.optional, *reports)
+
+
+def _with_collected(
+    pack: TaskPack, done: Iterable[Ran], found: tuple[Collected, ...]
+) -> tuple[tuple[Ran, ...], tuple[Collected, ...]]:
+    """Return what ran, with what JUnit files say, and the artifacts among the files `found`."""
+    wanted = compile_patterns((*pack.artifacts.required, *pack.artifacts.optional))
+    ran = tuple(
+        _with_reports(pack, command, one, found)
+        for command, one in zip(pack.acceptance, done, strict=True)
+    )
+    return ran, tuple(each for each in found if wanted.matches(each.path))
+
+
+def _accepted_before(
+    machine: Machine,
+    planned: PlannedPack,
+    keys: tuple[str, ...],
+    known: tuple[KnownCheck, ...],
+    on_ran: OnRan,
+) -> tuple[tuple[Ran, ...], tuple[Collected, ...]] | None:
+    """Return what acceptance said before, its logs judged again; None where these do not pass any
+    more, or a file that is wanted now was not collected.
+    """
+    pack = planned.pack
+    done = []
+    for command, key, one in zip(pack.acceptance, keys, known, strict=True):
+        judged = judge_command(pack, command, 0, "exited", False, one.log, planned.limits)
+        logged = LoggedCommand(check_record(command, 0, "exited"), normalize_log(one.log), False)
+        tried = () if one.watched else None
+        ran = Ran(logged, one.log, 0, judged, tried, key=key, reused=one.run)
+        done.append(replace(ran, ended_at=machine.clock.utc()))
+    wanted = _collected_patterns(pack, done)
+    if not {*wanted} <= {*known[-1].patterns}:
+        return None
+    patterns = compile_patterns(wanted)
+    found = tuple(each for each in known[-1].collected if patterns.matches(each.path))
+    every, artifacts = _with_collected(pack, done, found)
+    if any(finding.blocks for one in every for finding in one.findings):
+        return None
+    for command, ran in zip(pack.acceptance, every, strict=True):
+        machine.progress.command_started(pack.id, command.label, command.run, 0.0)
+        machine.progress.command_ended(pack.id, command.label, 0)
+        on_ran(ran)
+    return every, artifacts
+
+
+def _made(
+    keys: tuple[str, ...],
+    ran: tuple[Ran, ...],
+    patterns: tuple[str, ...],
+    found: tuple[Collected, ...],
+) -> Iterator[MadeCheck]:
+    """Yield what is to be remembered of a stage: its commands up to the first that failed, or of
+    which not all can be kept.
+    """
+    for at, (key, one) in enumerate(zip(keys, ran, strict=bool(keys)), 1):
+        record, last = one.logged.record, at == len(ran)
+        if record.rc != 0 or any(finding.blocks for finding in one.findings):
+            if record.ended != "cancelled" and one.defect is None:
+                yield MadeCheck(key, None)
+            return
+        left = (patterns, found) if last else ((), ())
+        known = KnownCheck("", one.raw, one.tried is not None, *left)
+        if one.logged.truncated or one.defect or one.tried or known.size > MOST_BYTES:
+            return
+        yield MadeCheck(key, known)
 
 
 def _of(command: Command, ran: Iterable[Ran]) -> tuple[Finding, ...]:

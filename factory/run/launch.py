@@ -43,12 +43,13 @@ from factory.model.tree import MODE_SUBMODULE, Tree
 from factory.model.verdict import Status
 from factory.plan.plan import Plan, PlannedPack
 from factory.run import attempt
-from factory.run.attempt import Frozen, Machine, Ran
+from factory.run.attempt import Frozen, Machine, Ran, reused_event
 from factory.run.comparing import Compared
 from factory.run.defects import defect
 from factory.run.egress import During, Traffic
 from factory.run.lesson import LESSON, lesson_of
 from factory.run.old_judge import JudgeAnswer, ask_judge
+from factory.run.paid import MadeCheck
 from factory.run.reading import stacked_base
 
 _LONGEST_REASON = 500
@@ -62,7 +63,8 @@ class Launched:
     `status` is that of its bundle, and None where it ended in a refusal or a defect: then
     `findings` say which. `files` are the bundle by path, `raw` what a run keeps besides, by path
     below `raw/`. `events` have no run yet, and no parent but one another: first those of the work,
-    last one that closes the pack. `connections` are what it did over the network.
+    last one that closes the pack. `connections` are what it did over the network. `checks` are to
+    be remembered; `foreign` are keys of remembered ones that this user did not seal.
     """
 
     status: StatusDocument | None
@@ -71,6 +73,8 @@ class Launched:
     raw: Mapping[str, bytes]
     events: tuple[Entry, ...]
     connections: tuple[ConnectionRecord, ...] = ()
+    checks: tuple[MadeCheck, ...] = ()
+    foreign: frozenset[str] = frozenset()
 
     @property
     def verdict(self) -> Status:
@@ -94,11 +98,16 @@ def launch_of(plan: Plan, store: Store, machine: Machine, pack: str) -> Launched
 
 def launch(planned: PlannedPack, base: Tree, machine: Machine) -> Launched:
     """Run one pack on `base`, the whole tree that it starts from (`stacked_base`)."""
+    paid = machine.paid.apart() if machine.paid is not None else None
+    machine = replace(machine, paid=paid)
     work = _Work(planned, machine)
     try:
         tried = _attempts(work, base)
         status, files = _bundle(machine, planned, tried)
-        return work.finished(status, files, tried)
+        done = work.finished(status, files, tried)
+        if paid is None:
+            return done
+        return replace(done, checks=tuple(paid.made), foreign=frozenset(paid.foreign))
     except Exception as error:  # noqa: BLE001  what ran before keeps its evidence
         return work.broken_off(error)
 
@@ -199,6 +208,8 @@ class _Work:
             duration_ms=ran.duration_ms,
             rc=record.rc,
         )
+        if ran.reused:
+            self._add(reused_event(self.planned.pack.id, number, ran), ran.ended_at)
         self._add(command.entry(), ran.ended_at)
 
     def learns(self, number: int, last: Tried | None) -> str:

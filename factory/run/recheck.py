@@ -18,36 +18,43 @@ from factory.judge.old_judge import permits_of
 from factory.judge.recheck_outcome import Outcome, classify, judge_recheck
 from factory.model.egress_record import ConnectionRecord
 from factory.model.event import Entry
-from factory.model.events import RecheckFinished
+from factory.model.events import RecheckFinished, RecheckJudged
 from factory.model.evidence import RecheckRecord, StatusDocument
 from factory.model.evidence_text import sha256
 from factory.model.finding import Finding
-from factory.model.judged import OutcomeName
+from factory.model.judged import MergedJudgeRecord, OutcomeName
 from factory.model.layout import IN_RAW
 from factory.model.pack import Command
 from factory.model.tree import Difference, Tree
 from factory.plan.plan import Plan, PlannedPack
 from factory.run import attempt
-from factory.run.attempt import Machine, Ran
+from factory.run.attempt import Machine, Ran, reused_event
 from factory.run.egress import Traffic
 from factory.run.old_judge import ask_old_judge, judge_files
+from factory.run.paid import MadeCheck
 from factory.run.running_again import outcome_of
 
 
 @dataclass(frozen=True, slots=True)
 class Rechecked:
-    """Describe all outcomes, the findings over them, and the logs of what ran again.
+    """Describe all outcomes, the findings over them, the commands that asked the judge, and the
+    logs of what ran again.
 
     `raw` are the files that a run keeps besides, by path below its `raw/`; `events` have neither
     run nor parent yet. `error` is what ended it early; all else is what there was up to then.
+    `checks` are to be remembered; `foreign` are keys of remembered ones that this user did not
+    seal.
     """
 
     records: tuple[RecheckRecord, ...]
+    judge_runs: tuple[MergedJudgeRecord, ...]
     findings: tuple[Finding, ...]
     logs: tuple[tuple[str, LoggedCommand], ...]
     raw: Mapping[str, bytes]
     events: tuple[Entry, ...]
     error: Exception | None = None
+    checks: tuple[MadeCheck, ...] = ()
+    foreign: frozenset[str] = frozenset()
 
 
 class Recheck:
@@ -67,7 +74,8 @@ class Recheck:
         """Take the plan and the merged tree. `together` merges some of the packs alone, None where
         that cannot be done; `connections` are those of the run so far.
         """
-        self._machine = machine
+        self._paid = machine.paid.apart() if machine.paid is not None else None
+        self._machine = replace(machine, paid=self._paid)
         self._plan = plan
         self._merged = merged
         self._changes = changes
@@ -82,6 +90,7 @@ class Recheck:
         self._events: list[Entry] = []
         self._raw: dict[str, bytes] = {}
         self._findings: list[Finding] = []
+        self._judge_runs: list[MergedJudgeRecord] = []
 
     def run(self) -> Rechecked:
         """Re-check every pack, in id order."""
@@ -95,7 +104,10 @@ class Recheck:
         for traffic in self._traffic.values():
             self._raw |= traffic.raw()
         return Rechecked(
-            tuple(records), tuple(findings), tuple(self._logs), self._raw, tuple(self._events), met
+            *(tuple(records), tuple(self._judge_runs), tuple(findings), tuple(self._logs)),
+            *(self._raw, tuple(self._events), met),
+            tuple(self._paid.made) if self._paid is not None else (),
+            frozenset(self._paid.foreign) if self._paid is not None else frozenset(),
         )
 
     def _run(self, records: list[RecheckRecord], findings: list[Finding]) -> None:
@@ -148,13 +160,11 @@ class Recheck:
         permits = permits_of(locks, planned.judge.may_change)
         judge_set = planned.rules.judge.compiled
         files = judge_files(objects, judge_set, permits, between(base, view))
-        on_ran = partial(self._ran, planned.pack.id)
+        on_ran = partial(self._judge_ran, planned.pack.id)
         asked = ask_old_judge(
             *(self._machine, planned, (base, view), files, ran, permits, on_ran), tree="merged"
         )
         self._findings += asked.findings
-        folder = IN_RAW.pack(planned.pack.id)
-        self._raw |= {folder.merged(one.logged.record.label): one.raw for one in asked.runs}
         return {
             command.label: outcome_of(asked.old[command.label])
             if command.label in asked.old
@@ -163,6 +173,8 @@ class Recheck:
         }
 
     def _record(self, record: RecheckRecord, ran: Ran) -> None:
+        if ran.reused:
+            self._reused(record.pack, ran)
         event = RecheckFinished(
             pack=record.pack,
             label=record.label,
@@ -244,6 +256,30 @@ class Recheck:
             self._events.append(replace(event, ts_utc=ran.ended_at))
         if ran.defect is not None:
             self._raw[ran.defect.name] = ran.defect.traceback
+
+    def _judge_ran(self, pack: str, ran: Ran) -> None:
+        """Take a command that asked the judge: its record, its log and its event."""
+        self._ran(pack, ran)
+        record = ran.logged.record
+        self._logs.append((pack, ran.logged))
+        self._raw[IN_RAW.pack(pack).merged(record.label)] = ran.raw
+        self._judge_runs.append(
+            MergedJudgeRecord(pack=pack, label=record.label, rc=record.rc, ended=record.ended)
+        )
+        if ran.reused:
+            self._reused(pack, ran)
+        event = RecheckJudged(
+            pack=pack,
+            label=record.label,
+            ended=record.ended,
+            log=sha256(ran.logged.log),
+            duration_ms=ran.duration_ms,
+            rc=record.rc,
+        )
+        self._events.append(event.entry(ts_utc=ran.ended_at))
+
+    def _reused(self, pack: str, ran: Ran) -> None:
+        self._events.append(replace(reused_event(pack, 0, ran), ts_utc=self._machine.clock.utc()))
 
     def _one(self, planned: PlannedPack, command: Command, view: Tree) -> Ran:
         """Run one command again, after those that come before it: a check may build on what an

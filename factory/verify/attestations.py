@@ -119,7 +119,8 @@ class AttestationCheck(RunPart):
                 line.reproducible,
                 self.run.sizes,
             )
-            due += [made, test_result(bundle)]
+            status = self.seen(f"{bundle.pack}/{paths.STATUS}")
+            due += [made, test_result(bundle, status)]
             made_of.append(bundle)
         time = own.lines[-1].event.ts_utc if own.lines else ""
         policy, tree = self.seen(paths.POLICY), self.status.merged_tree

@@ -16,6 +16,7 @@ from factory.verify.documents import Event, FilesChanged, Merge
 from factory.verify.event_forms import FINISHED, PREPARED, RECOVERY, STARTED, problems
 from factory.verify.execution import MADE
 from factory.verify.pack_bindings import PackBindings
+from factory.verify.reused import ReusedChecks
 from factory.verify.verdict import EXIT_CODES, of_findings
 
 
@@ -34,6 +35,7 @@ class Bindings(Comparison):
         self._preflight(bundles)
         self._merge(bundles)
         self._rechecks()
+        ReusedChecks(self, bundles).check()
         names = {line.pack for line in self.status.packs}
         about = {event.details["pack"] for event in self.events() if "pack" in event.details}
         self.differs("packs that only events name", "", ", ".join(sorted(about - names)))
@@ -228,3 +230,18 @@ class Bindings(Comparison):
             for path, event in zip(logs, found, strict=True):
                 if self.whole(path):
                     self.says(event, digest(event, "log", self.seen(path)))
+            self._judge_runs(line.pack)
+
+    def _judge_runs(self, pack: str) -> None:
+        """Check that each command that asked the judge about the merged tree has its event."""
+        rows = [row for row in self.status.judge_runs if row.pack == pack]
+        found = self.own.of("recheck.judged", pack)
+        due = [(row.label, row.rc, row.ended) for row in rows]
+        said = [(one.details.get("label"), one.rc, one.details.get("ended")) for one in found]
+        what = f"commands that asked the judge of {pack} about the merged tree"
+        if self.differs(what, due, said):
+            return
+        for row, event in zip(rows, found, strict=True):
+            path = f"{paths.Z}/{paths.LOGS}{pack}.{row.label}.log"
+            if self.whole(path):
+                self.says(event, digest(event, "log", self.seen(path)))

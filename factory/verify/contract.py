@@ -45,7 +45,10 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """List what a pack asks for; patterns from the root, `inputs` None for everything."""
+    """List what a pack asks for; patterns from the root, `inputs` None for everything. `passed` are
+    variables that may be passed on, each with the text that it is if it is fixed after all (None:
+    it cannot be).
+    """
 
     title: str
     domain: str
@@ -75,6 +78,8 @@ class Contract:
     retires: tuple[str, ...]
     require: tuple[str, ...]
     fixed: tuple[str, ...]
+    passed: tuple[tuple[str, str | None], ...]
+    plugin: str
 
 
 @lru_cache(maxsize=256)
@@ -122,6 +127,9 @@ def read_contract(folder: str, task: bytes, acceptance: bytes) -> Contract:
         acceptance_cloud=_true(asked.get("allow_cloud_mutations")),
         changed_lines=_number(limits.get("changed_lines", str(_CHANGED_LINES))),
         depends_on=_texts(written.get("depends_on")),
+        passed=_passed(written.get("env")),
+        plugin=_plugin(written.get("plugin"))
+        or _plugin(_part(written, "execution").get("use_plugins")),
         **{key: tuple(dict.fromkeys(_texts(asked.get(key)))) for key in _JUDGING},
     )
 
@@ -176,6 +184,20 @@ def _hosts(value: object) -> tuple[str, ...]:
 
 def _true(value: object) -> bool:
     return isinstance(value, str) and value.lower() == "true"
+
+
+def _passed(value: object) -> tuple[tuple[str, str | None], ...]:
+    """Return names of variables without a value, which this loader cannot distinguish from one
+    that is quoted.
+    """
+    if isinstance(value, dict):
+        return tuple((str(name), str(text)) for name, text in value.items() if text in _ABSENT)
+    return tuple((name, None) for name in _texts(value))
+
+
+def _plugin(value: object) -> str:
+    text = value if isinstance(value, str) else ""
+    return "" if text.lower() in ("true", "false", *_ABSENT) else text
 
 
 def _number(value: object) -> int:

@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from factory.verify.contract import KINDS
 from factory.verify.form import AtLeast, Like
-from factory.verify.judge_rows import JudgedRow, JudgeRow, JudgeRules, OutcomeName, PlannedJudge
+from factory.verify.judge_rows import (
+    AskedRow,
+    JudgedRow,
+    JudgeRow,
+    JudgeRules,
+    MergedJudgeRow,
+    OutcomeName,
+    PlannedJudge,
+)
 from factory.verify.pins import Pins
 
 PolicyName = Literal["optional", "required", "required-from"]
@@ -307,11 +315,26 @@ class PackLine:
     lines_removed: Count
     checks_ok: Count
     checks: Count
+    asked: tuple[AskedRow, ...]
+    judge_changed: Count
+    judge_permitted: Count
     artifacts: Texts
     bundle_sha256: MaybeSha256
     came_from: str
     network: Texts
     reproducible: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ReusedRow:
+    """Record one command that did not run, since an earlier run has it; attempt 0 is the merged
+    tree.
+    """
+
+    pack: str
+    attempt: Count
+    label: str
+    from_run: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -450,6 +473,8 @@ class RunStatus:
     packs: tuple[PackLine, ...]
     findings: tuple[FindingRow, ...]
     rechecks: tuple[RecheckRow, ...]
+    judge_runs: tuple[MergedJudgeRow, ...]
+    reused: tuple[ReusedRow, ...]
     overlaps: tuple[OverlapRow, ...]
     largest_set: Texts
     smallest_conflict: Texts

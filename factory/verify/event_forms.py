@@ -59,6 +59,9 @@ FORMS: Mapping[str, EventForm] = {
         _names("bytes_down bytes_up requests"),
         _names("address attempt connection during host pack port reason verdict"),
     ),
+    "check.reused": EventForm(
+        _names("key log"), details=_names("attempt from_run label pack"), rc=0
+    ),
     "attempt.finished": EventForm(
         _names("result_tree"),
         _names("artifacts changed discarded ignored outside"),
@@ -78,6 +81,7 @@ FORMS: Mapping[str, EventForm] = {
     ),
     "merge.finished": EventForm(_names("merged_tree"), _names("changed overlaps packs")),
     "recheck.finished": EventForm(_names("log"), details=_names("label outcome pack")),
+    "recheck.judged": EventForm(_names("log"), details=_names("ended label pack")),
     PREPARED: EventForm(_names("merged_tree status"), _names("packs")),
     FINISHED: EventForm(_names("merged_tree report"), _names("changed"), _names("status")),
 }

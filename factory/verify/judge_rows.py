@@ -13,6 +13,8 @@ Texts = tuple[str, ...]
 Requirement = Literal["judge", "change", "fixed", "every-hunk"]
 OutcomeName = Literal["ok", "fixed", "broken", "pre-existing", "flaky", "ran-no-test", "not-asked"]
 
+AfterName = Literal["ok", "broken", "ran-no-test", "not-run"]
+
 
 @dataclass(frozen=True, slots=True)
 class JudgeFileRow:
@@ -40,6 +42,23 @@ class JudgeRunRow:
     label: str
     rc: int
     ended: Literal["exited", "signalled", "timeout", "memory", "output", "cancelled"]
+
+
+@dataclass(frozen=True, slots=True)
+class AskedRow:
+    """Record what one acceptance check says, before and after."""
+
+    label: Label
+    after: AfterName
+    before: OutcomeName
+    old_judge: OutcomeName
+
+
+@dataclass(frozen=True, slots=True)
+class MergedJudgeRow(JudgeRunRow):
+    """Record one command that asked the judge about the merged tree."""
+
+    pack: str
 
 
 @dataclass(frozen=True, slots=True)

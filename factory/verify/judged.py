@@ -18,8 +18,8 @@ from typing import Any, Literal
 
 from factory.verify import paths
 from factory.verify.bundle import Bundle
-from factory.verify.documents import RunStatus
-from factory.verify.judge_rows import JudgeFileRow, PlannedJudge
+from factory.verify.documents import BundleStatus, RecheckRow, RunStatus
+from factory.verify.judge_rows import AfterName, AskedRow, JudgeFileRow, PlannedJudge
 from factory.verify.names import spell
 from factory.verify.patterns import matches
 from factory.verify.results import Results
@@ -29,6 +29,7 @@ _EXECUTABLE = 0o100755
 _NO_SUBJECT = ("format", "lint")
 _MODULES = (".py", ".pyc", ".so", ".pyd")
 _VIEW = re.compile(r"old|base|result|before|again|hunk-[1-9][0-9]*")
+_ON_MERGED = ("old", "base", "result")
 _Change = tuple[str, TreeEntry | None, TreeEntry | None]
 Role = Literal["test", "configuration"]
 
@@ -156,32 +157,76 @@ class JudgedPart:
                 )
 
 
-def check_merged(
-    results: Results, judge: PlannedJudge, bundles: Mapping[str, Bundle], status: RunStatus
-) -> None:
-    """Check that each pack's checks on the merged tree of a PASS were asked under the judge as it
-    was, where packs changed files of it that no contract permits.
-    """
-    if status.status != "PASS":
-        return
-    permits = tuple(pattern for each in bundles.values() for pattern in each.lock.judge.may_change)
-    for row in status.rechecks:
-        if row.outcome == "as-accepted" or row.pack not in bundles:
-            continue
-        roles = set(_roles_on_merged(judge, bundles, row.pack, permits))
+class MergedJudge:
+    """Check what was asked of the judge about the merged tree, against the packs' changes of it."""
+
+    def __init__(
+        self,
+        results: Results,
+        judge: PlannedJudge,
+        bundles: Mapping[str, Bundle],
+        status: RunStatus,
+    ) -> None:
+        self.results = results
+        self.judge = judge
+        self.bundles = bundles
+        self.status = status
+        self.codes = {(row.pack, row.label): row.rc for row in status.judge_runs}
+
+    def differs(self, what: str, expected: object, found: object, pack: str = "") -> None:
+        place = f"{paths.Z}/{paths.STATUS}"
+        self.results.differs("VERIFY_JUDGE", place, what, expected, found, pack)
+
+    def check(self) -> None:
+        """Check the commands and each check's word, and that those of a PASS were asked all that
+        the changes of its judge demand.
+        """
+        self._runs()
+        for row in self.status.rechecks:
+            words = _words(self.codes.get((row.pack, f"old.{row.label}")))
+            if row.old_judge not in words:
+                what = f"{row.pack} {row.label} on the merged tree under the old judge"
+                self.differs(what, words[0], row.old_judge, row.pack)
+        if self.status.status == "PASS":
+            for row in self.status.rechecks:
+                if row.outcome != "as-accepted" and row.pack in self.bundles:
+                    self._passed(row)
+
+    def _runs(self) -> None:
+        labels = [(row.pack, row.label) for row in self.status.judge_runs]
+        twice = sorted({label for label in labels if labels.count(label) > 1})
+        self.differs("commands that asked the judge twice", [], twice)
+        fine = {(row.pack, row.label) for row in self.status.rechecks if row.outcome == "ok"}
+        for run in self.status.judge_runs:
+            view, _, label = run.label.partition(".")
+            if view not in _ON_MERGED or (run.pack, label) not in fine:
+                self.differs("commands that ask the judge nothing", "none", run.label, run.pack)
+            if run.ended != "exited" and run.rc == 0:
+                what = f"the code of {run.label}, which {run.ended}"
+                self.differs(what, "another than 0", 0, run.pack)
+
+    def _passed(self, row: RecheckRow) -> None:
+        every = self.bundles.values()
+        permits = tuple(pattern for each in every for pattern in each.lock.judge.may_change)
+        seen = set(_roles_on_merged(self.judge, self.bundles, row.pack, permits))
+        roles = {role for role, permitted in seen if not permitted}
         kind = row.label.rpartition("-")[0]
+        name = f"{row.pack} {row.label}"
         demanded = "configuration" in roles or (bool(roles) and kind not in _NO_SUBJECT)
         if demanded and row.old_judge != "ok":
-            what = f"{row.pack} {row.label} on the merged tree under the old judge, in a PASS"
-            place = f"{paths.Z}/{paths.STATUS}"
-            results.differs("VERIFY_JUDGE", place, what, "ok", row.old_judge, row.pack)
+            what = f"{name} on the merged tree under the old judge, in a PASS"
+            self.differs(what, "ok", row.old_judge, row.pack)
+        if any(permitted for _, permitted in seen):
+            there = (row.pack, f"base.{row.label}") in self.codes
+            what = f"whether {name} ran over the base for the merged tree, in a PASS"
+            self.differs(what, True, there, row.pack)
 
 
 def _roles_on_merged(
     judge: PlannedJudge, bundles: Mapping[str, Bundle], pack: str, permits: tuple[str, ...]
-) -> Iterator[Role]:
+) -> Iterator[tuple[Role, bool]]:
     """Yield the role of each file of a pack's judge that a pack changed which is none of those it
-    builds on, and that no contract permits. A path that several changed may be as it was.
+    builds on, and whether a contract permits it. A path that several changed may be as it was.
     """
     own = bundles[pack]
     others = [each for name, each in bundles.items() if name not in own.needs]
@@ -196,8 +241,22 @@ def _roles_on_merged(
                 continue
             if _same_part(each, change, judge, own.lock.judge.patterns):
                 continue
-            if not _permitted(judge, permits, name):
-                yield role
+            yield role, _permitted(judge, permits, name)
+
+
+def asked_of(status: BundleStatus) -> tuple[AskedRow, ...]:
+    """Return what each acceptance check of a bundle says, before and after."""
+    codes = {row.label: row.rc for row in status.checks}
+    none = {row.facts.get("label") for row in status.findings if row.id == "CHECK_RAN_NO_TEST"}
+    judged = {row.label: (row.before, row.old_judge) for row in status.judged.checks}
+    found = []
+    for label in (label for label in status.required if not label.startswith("step-")):
+        before, old = judged.get(label, ("not-asked", "not-asked"))
+        after: AfterName = "ran-no-test" if label in none else "broken"
+        if not codes.get(label):
+            after = "ok" if label in codes else "not-run"
+        found.append(AskedRow(label, after, before, old))
+    return tuple(found)
 
 
 def _edits(bundle: Bundle) -> Iterator[_Change]:

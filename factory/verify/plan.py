@@ -18,7 +18,7 @@ from factory.verify.event_forms import STARTED
 from factory.verify.events import RunEvents
 from factory.verify.folder import EvidenceFolder
 from factory.verify.form import canonical, plain
-from factory.verify.judged import JudgedPart, check_merged
+from factory.verify.judged import JudgedPart, MergedJudge
 from factory.verify.manifests import FileDigests
 from factory.verify.merge import MergeCheck
 from factory.verify.objects import ObjectError
@@ -70,7 +70,7 @@ class PlanCheck:
             if planned.pack in bundles:
                 self._bundle(planned, bundles[planned.pack], merging)
                 JudgedPart(self.results, plan.judge, bundles[planned.pack]).check()
-        check_merged(self.results, plan.judge, bundles, self.status)
+        MergedJudge(self.results, plan.judge, bundles, self.status).check()
         names = {planned.pack for planned in plan.packs}
         self.differs("bundles that were not planned", "", ", ".join(sorted(set(bundles) - names)))
         if merge is not None:

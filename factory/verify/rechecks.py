@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from factory.verify import paths
 from factory.verify.bundle import Bundle
 from factory.verify.bundle_documents import check_logs, load
-from factory.verify.documents import LogIndex, RecheckRow, RunStatus
+from factory.verify.documents import LogIndex, RunStatus
 from factory.verify.folder import EvidenceFolder
 from factory.verify.manifests import FileDigests
 from factory.verify.merge import MergeCheck
@@ -51,7 +51,7 @@ def check_rechecks(
     for pack in sorted({row.pack for row in status.rechecks if row.outcome == "as-accepted"}):
         if pack in bundles:
             _same_view(results, status, bundles[pack], merging)
-    _logs(results, run, seen, status.rechecks)
+    _logs(results, run, seen, status)
 
 
 def _same_view(results: Results, status: RunStatus, bundle: Bundle, merging: MergeCheck) -> None:
@@ -92,12 +92,12 @@ def _view(merged: str, bundle: Bundle, merging: MergeCheck) -> str:
     )
 
 
-def _logs(
-    results: Results, run: EvidenceFolder, seen: FileDigests, rechecks: tuple[RecheckRow, ...]
-) -> None:
+def _logs(results: Results, run: EvidenceFolder, seen: FileDigests, status: RunStatus) -> None:
     index = load(results, run, f"{paths.Z}/{paths.LOG_INDEX}", LogIndex)
     if index is not None:
-        due = [
-            (f"{row.pack}.{row.label}", row.rc) for row in rechecks if row.outcome != "as-accepted"
-        ]
+        again = [row for row in status.rechecks if row.outcome != "as-accepted"]
+        ran = [(row.pack, row.label, row.rc) for row in again]
+        ran += [(row.pack, row.label, row.rc) for row in status.judge_runs]
+        ran.sort(key=lambda row: row[0])  # of each pack its checks first
+        due = [(f"{pack}.{label}", rc) for pack, label, rc in ran]
         check_logs(results, run, seen, f"{paths.Z}/", index.logs, due)

@@ -16,7 +16,7 @@ from typing import Any
 from factory.strict import json as strict_json
 from factory.verify import paths
 from factory.verify.bundle import Bundle
-from factory.verify.documents import FilesChanged, FindingRow, RunStatus
+from factory.verify.documents import FilesChanged, FindingRow, PackLine, RunStatus
 from factory.verify.folder import EvidenceFolder
 from factory.verify.html_page import Page, read_page
 from factory.verify.names import eyes
@@ -93,7 +93,7 @@ def _page(
     rows = [(_words(row.path), row.kind, _lines_of(row)) for row in files]
     yield from _same("its files", rows, page.rows.get("files", []))
     if bundles is not None:
-        ended = [cells[:1] + cells[2:3] for cells in page.rows.get("checks", [])]
+        ended = [cells[:1] + cells[2:-1] for cells in page.rows.get("checks", [])]
         yield from _same("its checks", _ended(status, bundles), ended)
     evidence = page.words.get("evidence", "")
     digests = (row.bundle_sha256 for row in status.packs)
@@ -154,7 +154,9 @@ def _lines_of(row: Any) -> str:
 
 
 def _ended(status: RunStatus, bundles: Bundles) -> list[tuple[str, ...]]:
-    """Return label and outcome of every command, as the page's rows must have them."""
+    """Return label and outcome of every command, and what it says before and under the old judge,
+    as the page's rows must have them.
+    """
     due: list[tuple[str, ...]] = []
     for line in status.packs:
         for row in bundles[line.pack].status.checks if line.pack in bundles else ():
@@ -165,10 +167,12 @@ def _ended(status: RunStatus, bundles: Bundles) -> list[tuple[str, ...]]:
                 if row.ended == "exited"
                 else row.ended
             )
-            due.append((row.label, word))
+            asked = [(a.before, a.old_judge) for a in line.asked if a.label == row.label]
+            due.append((row.label, word, *(asked[0] if asked else ("", ""))))
     for record in status.rechecks:
         culprits = f"with {', '.join(record.culprits)}" if record.culprits else ""
-        due.append((_words(record.pack, record.label), _words(record.outcome, culprits)))
+        outcome = _words(record.outcome, culprits)
+        due.append((_words(record.pack, record.label), outcome, record.old_judge))
     return due
 
 
@@ -260,6 +264,7 @@ def _sarif(content: bytes, status: RunStatus) -> Iterable[str]:
         state = only["properties"]["status"]
         policy = only["properties"]["policy"]
         ran = only["invocations"][0]["executionSuccessful"]
+        asked = only["properties"]["packs"]
     except (ValueError, KeyError, TypeError, IndexError) as error:
         yield f"is no log of findings: {type(error).__name__} {error}"
         return
@@ -268,12 +273,20 @@ def _sarif(content: bytes, status: RunStatus) -> Iterable[str]:
     due = eyes(policy_words(status)).translate(_IN_SARIF)
     yield from _same("its policy", due, policy)
     yield from _same("whether the run ended with a verdict", status.status != "FAIL", ran)
+    yield from _same("what it says of packs", list(map(_asked, status.packs)), asked)
     yield from _same("its rules", sorted({row.id for row in status.findings}), rules)
     yield from _same(
         "its results",
         [(row.id, row.id, row.severity, _message(row)) for row in status.findings],
         recorded,
     )
+
+
+def _asked(line: PackLine) -> dict[str, object]:
+    names = {"label": "label", "after": "after", "before": "before", "old_judge": "oldJudge"}
+    rows = [{name: getattr(row, own) for own, name in names.items()} for row in line.asked]
+    judge = {"judgeChanged": line.judge_changed, "judgePermitted": line.judge_permitted}
+    return {"pack": line.pack, "status": line.status, "checks": rows, **judge}
 
 
 def _message(row: FindingRow) -> str:

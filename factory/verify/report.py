@@ -70,6 +70,11 @@ def _first_lines(status: RunStatus, changed: FilesChanged | None) -> list[str]:
             for row in status.findings
             if row.id == "CLOUD_GRANTED"
         ),
+        *(
+            f"**Judge of {inert(row.pack)}: {inert(row.message)}.**"
+            for row in status.findings
+            if row.id == "JUDGE_PERMITTED"
+        ),
         *(("", f"**{_UNSIGNED}**") if status.signing.signer == "none" else ()),
     ]
 
@@ -115,6 +120,11 @@ def _first_plain(status: RunStatus, changed: FilesChanged | None) -> list[str]:
             for row in status.findings
             if row.id == "CLOUD_GRANTED"
         ),
+        *(
+            f"Judge of {eyes(row.pack)}: {eyes(row.message)}"
+            for row in status.findings
+            if row.id == "JUDGE_PERMITTED"
+        ),
         _signing(status),
     ]
 
@@ -144,6 +154,9 @@ def _claims(status: RunStatus) -> Iterable[str]:
             f"| {title} | {inert(line.domain)} | {line.status} | {recorded} | {checks} |"
             f" {inert(line.why)} |"
         )
+        for asked in line.asked:
+            words = f"{asked.after} | {asked.before} | {asked.old_judge}"
+            yield f"| {inert(line.pack)} | {inert(asked.label)} | {words} |"
         origin = f", made by {line.came_from}" if line.came_from else ""
         digest = f"`{line.bundle_sha256}`" if line.bundle_sha256 else "none"
         again = _REPRODUCIBLE if line.reproducible else ""
@@ -152,7 +165,12 @@ def _claims(status: RunStatus) -> Iterable[str]:
         owner = f"{inert(row.pack)}: " if row.pack else ""
         yield f"- **{row.id}** ({row.severity}) {owner}{inert(row.message)}"
     for check in status.rechecks:
-        yield f"| {inert(check.pack)} | {inert(check.label)} "
+        words = f"{check.outcome} | {check.old_judge}"
+        yield f"| {inert(check.pack)} | {inert(check.label)} | {words} |"
+    for reused in status.reused:
+        where = " on the merged tree" if not reused.attempt else ""
+        where = f" of attempt {reused.attempt}" if reused.attempt > 1 else where
+        yield f"- {inert(reused.pack)} {inert(reused.label)}{where}: reused from {reused.from_run}"
     yield from _by_git(status)
     yield _signing(status)
 

@@ -21,6 +21,7 @@ from factory.verify.egress import check_egress
 from factory.verify.folder import EvidenceFolder
 from factory.verify.form import FormError, read
 from factory.verify.history import HistoryCheck
+from factory.verify.judged import asked_of
 from factory.verify.manifests import FileDigests, check_digest, check_manifest, check_names
 from factory.verify.merge import MergeCheck, pairs_of
 from factory.verify.names import spell
@@ -278,6 +279,13 @@ class _RunCheck:
                 line.checks_ok,
             ),
             ("checks", len(recorded.required), line.checks),
+            ("what its checks say", asked_of(recorded), line.asked),
+            ("changed files of its judge", len(recorded.judged.files), line.judge_changed),
+            (
+                "permitted files of its judge",
+                sum(row.permitted for row in recorded.judged.files),
+                line.judge_permitted,
+            ),
             ("artifacts", recorded.artifacts, line.artifacts),
             ("network", ("*",) if bundle.lock.network_any else bundle.lock.network, line.network),
         ):

@@ -218,8 +218,9 @@ def _dependencies(bundle: Bundle, manifests: Mapping[str, str]) -> Iterable[Any]
         yield {"name": f"environment:{name}", "digest": {"sha256": digest}}
 
 
-def test_result(bundle: Bundle) -> Any:
-    """Return the test result of a bundle."""
+def test_result(bundle: Bundle, status: str) -> Any:
+    """Return the test result of a bundle; `status` is the digest of its STATUS.json."""
+    judged = {"name": f"{bundle.pack}/{paths.STATUS}", "digest": {"sha256": status}}
     codes = {check.label: check.rc for check in bundle.status.checks}
     labels = sorted({*bundle.status.required, *codes})
     passed = [label for label in labels if codes.get(label) == 0]
@@ -235,11 +236,21 @@ def test_result(bundle: Bundle) -> Any:
                 {"name": row.path, "digest": {"sha256": row.sha256}}
                 for row in bundle.action.files
                 if row.path.rpartition("/")[2] in ("task.yml", "acceptance.yml")
-            ],
+            ]
+            + [{**judged, "annotations": _judge(bundle)}],
             "passedTests": passed,
             "failedTests": failed,
         },
     }
+
+
+def _judge(bundle: Bundle) -> dict[str, str]:
+    judged = bundle.status.judged
+    permitted = sum(row.permitted for row in judged.files)
+    notes = {"changed": str(len(judged.files)), "permitted": str(permitted)}
+    for row in judged.checks:
+        notes |= {f"{row.label}.before": row.before, f"{row.label}.oldJudge": row.old_judge}
+    return notes
 
 
 def files(about: Mapping[str, str]) -> list[Any]:
@@ -264,6 +275,7 @@ def summary(
 ) -> Any:
     """Return the summary of a run about `subject`; `time` is that of its last event."""
     passed = status.status == "PASS"
+    changed = any(line.judge_changed for line in status.packs)
     return {
         "_type": TYPE,
         "subject": subject,
@@ -284,6 +296,7 @@ def summary(
             "verifiedLevels": [
                 "SLSA_BUILD_LEVEL_UNEVALUATED" if passed else "FAILED",
                 f"CODEX_ORCHESTRATOR_{status.status}",
+                f"CODEX_ORCHESTRATOR_JUDGE_{'CHANGED' if changed else 'UNCHANGED'}",
             ],
             "slsaVersion": "1.2",
         },

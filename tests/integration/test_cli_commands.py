@@ -29,6 +29,11 @@ OUTSIDE = """
     scope: {allowed_paths: ["docs/**"]}
     steps: [{name: write, run: "mkdir -p docs && echo two > docs/two.txt && echo more >> README.md"}]
 """
+LARGE = """
+    scope: {allowed_paths: ["docs/**", README.md]}
+    limits: {changed_lines: 1}
+    steps: [{name: write, run: "mkdir -p docs && echo two > docs/two.txt && echo more >> README.md"}]
+"""
 FAILING = "checks: [{name: no, run: \"echo '2 dead links' && false\"}]\n"
 
 
@@ -45,7 +50,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> World:
     """A repository after a run that was BLOCKED by one of two packs; tests only read it."""
     made = World(tmp_path_factory.mktemp("finished") / "repo")
     made.pack("TASK-0101-one", GOOD)
-    made.pack("TASK-0102-two", OUTSIDE, FAILING)
+    made.pack("TASK-0102-two", LARGE, FAILING)
     made.commit()
     made.blocked = made.factory("oneshot", "-n", "1")  # type: ignore[attr-defined]
     return made

@@ -339,6 +339,7 @@ def test_test_results_name_the_commands(signed: Signed) -> None:
     assert [one["name"].rpartition("/")[2] for one in predicate["configuration"]] == [
         "acceptance.yml",
         "task.yml",
+        "STATUS.json",
     ]
 
 

@@ -134,7 +134,11 @@ def test_a_required_signature_without_a_key_blocks_before_any_pack_runs(
     (envelope,) = parse_envelopes(place.attested("attestations.intoto.jsonl"))
     summary = json.loads(envelope.payload)
     assert summary["predicate"]["verificationResult"] == "FAILED"
-    assert summary["predicate"]["verifiedLevels"] == ["FAILED", "CODEX_ORCHESTRATOR_BLOCKED"]
+    assert summary["predicate"]["verifiedLevels"] == [
+        "FAILED",
+        "CODEX_ORCHESTRATOR_BLOCKED",
+        "CODEX_ORCHESTRATOR_JUDGE_UNCHANGED",
+    ]
 
 
 def test_a_required_signature_is_by_a_pinned_key(place: Place) -> None:

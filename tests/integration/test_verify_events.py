@@ -62,6 +62,8 @@ ALONE = {
     },
     **{("pack.started", f"without {name}"): HOST for name in ("sandbox", "syscall_filter")},
 }
+KEY = "what decides a check: variables and facts of the host, of which no file of the run has all"
+ALONE_WHERE_REUSED = {("check.reused", "hash key"): KEY}
 ALONE_WHERE_BLOCKED = {
     (
         "preflight.finished",
@@ -95,8 +97,8 @@ class Made:
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    """Two runs: both packs made, and merged; then one tried twice and BLOCKED, and the other
-    copied.
+    """Three runs: both packs made, and merged; then one tried twice and BLOCKED, and the other
+    copied; then, where more is required, both made again with checks of the first run.
     """
     world = World(tmp_path_factory.mktemp("events"))
     world.pack(
@@ -107,14 +109,15 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
         "tests: ['test -f docs/a']\nchecks: ['echo fine']\n",
     )
     beta = (
-        "scope: {{allowed_paths: [docs/]}}\ndepends_on: [TASK-0001]\nlimits: {{attempts:"
+        "scope: {{allowed_paths: [docs/, tests/]}}\ndepends_on: [TASK-0001]\nlimits: {{attempts:"
         " 2}}\nsteps: ['{}']\n"
     )
     never_the_same = "cat /proc/sys/kernel/random/uuid; exit 3"
-    for line, rc in (("echo b > docs/b", 0), (never_the_same, 2)):
+    good = "echo b > docs/b; mkdir tests; echo t > tests/t"
+    for line, rc, require in ((good, 0, ""), (never_the_same, 2, ""), (good, 0, "change")):
         world.pack("TASK-0002-beta", beta.format(line))
         world.commit()
-        done = world.factory("oneshot")
+        done = world.factory("oneshot", **({"FACTORY_JUDGE_REQUIRE": require} if require else {}))
         assert done.rc == rc, done.text
     return world
 
@@ -214,10 +217,24 @@ def test_a_forger_who_changes_nothing_is_not_found(made: list[Made]) -> None:
 def test_no_mutation_of_an_event_survives(made: list[Made]) -> None:
     found, tried = zip(*map(survivors, made), strict=True)
     assert sum(tried) > 600
-    passed, blocked = found
+    passed, blocked, reused = found
     measured = {(kind, "duration") for kind in MEASURED}
     assert passed - measured == set(ALONE)
+    assert reused - measured - set(ALONE) == set(ALONE_WHERE_REUSED)
     assert blocked - measured - set(ALONE) == set(ALONE_WHERE_BLOCKED)
+
+
+def test_checks_of_the_first_run_are_in_the_last_one(made: list[Made]) -> None:
+    first, _, last = made
+    told = {(one.pack, one.attempt, one.label) for one in last.status.reused}
+    merged = {(pack, 0, label) for pack, _, label in told}
+    assert {("TASK-0001", 1, "tests-1"), ("TASK-0001", 1, "check-1")} <= told
+    assert ("TASK-0002", 1, "old.check-1") in told
+    assert {("TASK-0001", 0, "tests-1"), ("TASK-0001", 0, "old.tests-1")} <= told, merged
+    assert {one.from_run for one in last.status.reused} == {first.status.run_id}
+    assert first.status.reused == ()
+    logs = [path for path in last.run.files if path.endswith(("LOGS/tests-1.log", "tests-1.log"))]
+    assert all(last.run.files[path] == first.run.files[path] for path in logs if "raw/" not in path)
 
 
 def test_one_mutation_of_each_kind_is_found_by_the_whole_checker(

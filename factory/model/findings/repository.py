@@ -118,10 +118,14 @@ REPOSITORY: Mapping[str, CatalogueEntry] = {
     ),
     "STATE_NOT_SEALED": warning(
         "what the state folder remembers was not written by this user at this place",
-        sentence="expected what .factory remembers to be sealed by this user at this place, found"
-        " {count:marker|markers} without such a seal: restored, copied or committed",
+        sentence={
+            "markers": "expected what .factory remembers to be sealed by this user at this place,"
+            " found {count:marker|markers} without such a seal: restored, copied or committed",
+            "checks": "expected what .factory remembers to be sealed by this user at this place,"
+            " found {count:check|checks} without such a seal: restored, copied or committed",
+        },
         hint="nothing of it was believed, so it was done again",
-        examples=({"count": 3},),
+        examples=({"case": "markers", "count": 3}, {"case": "checks", "count": 1}),
     ),
     "SEAL_NOT_KEPT": warning(
         "there is no private folder for the secret that seals what is remembered",

@@ -3,7 +3,7 @@ section = "artifacts"
 holds = "judge"
 artifacts = {required = ["out/**"]}
 scope = {allowed_paths = ["src/"]}
-ends = ["ARTIFACT_MISSING", "LINK_ESCAPES"]
+ends = ["LINK_ESCAPES"]
 weaken = "reads-artifacts"
 """
 

@@ -305,6 +305,7 @@ def test_the_digest_of_a_configuration_is_that_of_the_values_in_force() -> None:
     same = (
         replace(known, sources=(("base_ref", Source.FLAG),)),
         replace(known, workers=7),
+        replace(known, fresh=True),
         replace(known, required=frozenset(sorted(known.required, key=str, reverse=True))),
     )
     assert {config_digest(each) for each in (known, *same)} == {config_digest(known)}
@@ -349,7 +350,7 @@ def test_the_digest_of_a_configuration_is_that_of_the_values_in_force() -> None:
         replace(known, result_sign=True),
         replace(known, environments=(DeclaredEnvironment("py"),)),
     )
-    assert len(other) == len(fields(Config)) - 2  # every member but the two that change no result
+    assert len(other) == len(fields(Config)) - 3  # every member but the three that change no result
     assert len({config_digest(each) for each in (known, *other)}) == len(other) + 1
 
 

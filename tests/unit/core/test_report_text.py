@@ -19,6 +19,7 @@ from factory.model.evidence import (
     RunStatus,
     SigningRecord,
 )
+from factory.model.judged import AskedRecord
 from factory.model.wording import counted
 from factory.report.text import (
     brief,
@@ -203,7 +204,25 @@ def test_packs_that_break_each_other_have_no_matrix() -> None:
 def test_checks_on_the_merged_tree_are_listed() -> None:
     ran = RecheckRecord(pack="T-1", label="tests-1", run="x " * 90, outcome="ok", rc=0)
     text = markdown(status(rechecks=(ran,)), None).decode()
-    assert re.search(r"\| T-1 \| tests-1 `(x ){49}x…` \| ok \|", text)
+    assert re.search(r"\| T-1 \| tests-1 \| ok \| not-asked \| `(x ){49}x…` \|", text)
+
+
+def test_what_each_check_says_is_in_both_forms() -> None:
+    asked = (
+        AskedRecord(label="tests-1", after="ok", before="fixed", old_judge="broken"),
+        AskedRecord(label="check-1", after="not-run", before="not-asked", old_judge="not-asked"),
+        AskedRecord(label="lint-1", after="ok", before="not-asked", old_judge="not-asked"),
+    )
+    told = status(packs=(line(asked=asked, judge_changed=2, judge_permitted=1),))
+    text = markdown(told, None).decode()
+    assert "| T-1 | tests-1 | ok | fixed | broken |" in text
+    assert "| T-1 | check-1 | not-run | not-asked | not-asked |" in text
+    assert "- T-1: 1 of 2 changed files of its judge permitted." in text
+    lines = [one.strip() for one in plain(told, None).decode().splitlines()]
+    assert "tests-1  ok, before fixed, old judge broken" in lines
+    assert "check-1  not-run" in lines
+    assert not any(one.startswith("lint-1") for one in lines)
+    assert "  tests-1  ok, before fixed, old judge broken" in "\n".join(brief(told, None))
 
 
 def test_a_bundle_of_an_earlier_run_says_so() -> None:

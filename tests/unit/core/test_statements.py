@@ -41,6 +41,7 @@ from factory.model.evidence import (
     StatusDocument,
 )
 from factory.model.evidence_text import EvidenceError
+from factory.model.judged import JudgedCheckRecord, JudgedRecord, JudgeFileRecord
 from factory.model.signing import SigningPolicy
 from factory.model.statement import Statement
 from factory.sandbox.properties import Property
@@ -126,7 +127,9 @@ def bundle(
         lines_added=0,
         lines_removed=0,
     )
-    return BundleEvidence("8" * 64, {"LOGS/INDEX.json": "7" * 64}, said, ACTION, LOCK, MADE)
+    return BundleEvidence(
+        "8" * 64, {"LOGS/INDEX.json": "7" * 64, "STATUS.json": "6" * 64}, said, ACTION, LOCK, MADE
+    )
 
 
 GOOD = bundle("PASS", ("step-1", "check-1"), check("step-1", 0), check("check-1", 0))
@@ -236,7 +239,28 @@ def test_a_test_result_passes_only_with_everything(
     assert [one["name"] for one in predicate["configuration"]] == [
         "taskpacks/T-1/acceptance.yml",
         "taskpacks/T-1/task.yml",
+        "T-1/STATUS.json",
     ]
+
+
+def test_a_test_result_says_what_judged_it() -> None:
+    files = tuple(
+        JudgeFileRecord(path=path, role="test", change="modified", permitted=leave)
+        for path, leave in (("tests/test_a.py", True), ("tests/test_b.py", False))
+    )
+    checks = (JudgedCheckRecord(label="check-1", before="fixed", old_judge="ok"),)
+    status = GOOD.status.model_copy(update={"judged": JudgedRecord(files=files, checks=checks)})
+    predicate = said(judge_tests(replace(GOOD, status=status)))["predicate"]
+    assert predicate["configuration"][-1] == {
+        "name": "T-1/STATUS.json",
+        "digest": {"sha256": "6" * 64},
+        "annotations": {
+            "changed": "2",
+            "permitted": "1",
+            "check-1.before": "fixed",
+            "check-1.oldJudge": "ok",
+        },
+    }
 
 
 def summed(
