@@ -15,7 +15,6 @@ Does not know any phase.
 
 from __future__ import annotations
 
-import difflib
 import functools
 import inspect
 import io
@@ -128,7 +127,7 @@ def _short_names(tasks: list[Task]) -> dict[str, str]:
     }
 
 
-def _find_by_any_path(tasks: list[Task], words: Any) -> None:
+def _find_by_any_path(tasks: list[Task], words: list[str] | None) -> None:
     """Let a project's own task wait for the card that writes what it depends on, and let `words` of
     a command line select one, where the path is relative: doit compares texts.
     """
@@ -141,15 +140,16 @@ def _find_by_any_path(tasks: list[Task], words: Any) -> None:
         found = writers.get(path, "")
         return found or next((copies[top] for top in copies if path.startswith(f"{top}/")), "")
 
-    for task in tasks if writers else ():
-        for path in task.file_dep if not _is_of_this_package(task) else ():
+    own = [task for task in tasks if driver is not None and task.name not in driver.cards]
+    for task in own:
+        for path in task.file_dep:
             name = writer(os.path.abspath(path))
             if name and name not in task.task_dep:
                 task.task_dep.append(name)
-    if isinstance(words, list):
-        known = {target for task in tasks for target in task.targets}
+    if words:
+        known = {target for task in own for target in task.targets}
         for place, word in enumerate(words):
-            path = os.path.abspath(word) if isinstance(word, str) else ""
+            path = os.path.abspath(word)
             if path in writers and word not in known:
                 words[place] = path
 
@@ -226,6 +226,8 @@ def _describe(command: Info, pos_args: list[str], hide_status: bool = False) -> 
     known = {task.name for task in command.task_list}
     for name in pos_args:
         if name not in known:
+            import difflib  # late: only a mistake needs it
+
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {near[0]}?" if near else "`doit list --all` shows every name"
             raise InvalidCommand(f"expected the name of a task, found {name!r}; {hint}")

@@ -24,9 +24,8 @@ import os
 import stat
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from factory.files.local_disk import keeps_change_times, long_before
 from factory.files.user_places import NOT_CREDENTIALS
@@ -70,8 +69,7 @@ _OPEN = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """List what has to be asked again: how the repository was opened, whose tools and which
     variables packs are given.
     """
@@ -82,8 +80,7 @@ class Asked:
     environment: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Around:
+class Around(NamedTuple):
     """List what there is besides files: the repository as it was opened, paths that Git ignores,
     the digest of each tool ("" for none).
     """
@@ -93,8 +90,7 @@ class Around:
     tools: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Places:
+class Places(NamedTuple):
     """Paths below the repository, and a digest of the numbers that the file system keeps of them;
     "" where these say nothing.
     """
@@ -110,8 +106,7 @@ class Places:
             return False
 
 
-@dataclass(frozen=True, slots=True)
-class UpToDate:
+class UpToDate(NamedTuple):
     """Describe a start in which no card had to be executed: what doit had stored of each, how the
     command ends, and the digests of the files that tasks depend on, by absolute path.
     """
@@ -124,8 +119,7 @@ class UpToDate:
     state: Places
 
 
-@dataclass(frozen=True, slots=True)
-class Memory:
+class Memory(NamedTuple):
     """Contain what is remembered of the repository at `root`. `settings` is the digest that
     `settings_digest` gave; `content` that of the packs, "" where it was not taken.
     """
@@ -471,7 +465,7 @@ def _formatted(memory: Memory, seal: UserSeal) -> bytes:
         "packs": [len(memory.packs.paths), memory.packs.digest, memory.content],
         "up_to_date": known
         and {
-            "asked": [getattr(known.asked, name) for name in Asked.__slots__],
+            "asked": list(known.asked),
             "around": known.around,
             "records": dict(known.records),
             "closing": [known.closing.status.value, known.closing.lines, known.closing.run_id],

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,7 +39,7 @@ def driver_at(root: Path, flags: Mapping[str, str], listing: bool = False) -> Dr
     known = _remembered(root, settings)
     if listing:
         if known is not None and known.lists():
-            return Driver(partial(_open, root, flags), replace(known, up_to_date=None))
+            return Driver(partial(_open, root, flags), known._replace(up_to_date=None))
         return Driver(partial(_open_to_list, root, flags, settings))
     return _unchanged(root, flags, known) or Driver(partial(_open, root, flags))
 

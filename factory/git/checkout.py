@@ -15,7 +15,6 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
 
 from factory.git.git import Git, GitError, find_git
 from factory.git.ports import Repository
@@ -81,15 +80,6 @@ def not_ignored_below(repository: Repository, folder: str) -> tuple[str, ...]:
     git = _as_the_user_has_it(git_of(repository))
     words = ("ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", folder)
     return tuple(sorted({os.fsdecode(row) for row in git.run(*words).out.split(b"\0")[:-1]}))
-
-
-def ignores(folder: Path, path: Path) -> bool:
-    """Return whether the rules of the repository that `folder` is in, or the user's own, ignore
-    `path`; also where it is in none. Raise Refusal GIT_TOO_OLD.
-    """
-    git = _as_the_user_has_it(Git(find_git(folder), folder))
-    words = ("check-ignore", "--quiet", "--", f"./{os.path.relpath(path, folder)}")
-    return git.run(*words, ok=(0, 1, 128), variables={"GIT_LITERAL_PATHSPECS": None}).rc != 1
 
 
 class StoredFiles:

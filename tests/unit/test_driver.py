@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -192,7 +191,7 @@ def test_cards_that_were_only_listed_begin_no_run(tmp_path: Path) -> None:
     with pytest.raises(InternalError, match="expected tasks to be as when this began"):
         driver.begin(("launch:A",), Silent())
     assert not real.told
-    Driver(lambda: real, replace(listed, cards=(ONE,))).begin(("launch:A",), Silent())
+    Driver(lambda: real, listed._replace(cards=(ONE,))).begin(("launch:A",), Silent())
     assert real.told == ["begin"]
 
 

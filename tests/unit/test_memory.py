@@ -250,11 +250,11 @@ def test_what_changed_while_it_was_looked_at_is_not_remembered(root: Path) -> No
 
 
 AROUND: dict[str, Callable[[Around], Around]] = {
-    "commit": lambda around: replace(
-        around, repository=replace(around.repository, commit="0" * 40)
+    "commit": lambda around: around._replace(
+        repository=replace(around.repository, commit="0" * 40)
     ),
-    "ignored": lambda around: replace(around, ignored=frozenset()),
-    "tools": lambda around: replace(around, tools={"git": "0" * 64}),
+    "ignored": lambda around: around._replace(ignored=frozenset()),
+    "tools": lambda around: around._replace(tools={"git": "0" * 64}),
 }
 
 
