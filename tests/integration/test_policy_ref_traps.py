@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -174,8 +175,9 @@ def test_an_interpreter_that_a_later_pull_request_replaces_needs_another_answer(
     """A grant names real folders: a link that leads to another one is another request."""
     tools, secret = world.root.parent / "tools", world.root.parent / "secret"
     (tools / "bin").mkdir(parents=True)
-    (tools / "bin" / "python3").symlink_to("/usr/bin/python3")
-    (tools / "pyvenv.cfg").write_text("home = /usr/bin\n")
+    base = Path(sys.base_prefix) / "bin" / "python3"
+    (tools / "bin" / "python3").symlink_to(base.resolve())
+    (tools / "pyvenv.cfg").write_text(f"home = {base.parent}\n")
     named_python(world, str(tools / "bin" / "python3"))
     env = known(world)
 
@@ -185,10 +187,18 @@ def test_an_interpreter_that_a_later_pull_request_replaces_needs_another_answer(
             row["digest"] for row in rows if row["kind"] == "interpreter" and not row["granted"]
         ]
 
+    library = f"lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
+    (tools / library).mkdir(parents=True)
+    (tools / library / "only_there.py").write_text("")
+    world.pack("TASK-0001-a", PACK.replace("mkdir", "python3 -c 'import only_there' && mkdir"))
+    world.commit("a pack that needs it")
     digests = asked()
     assert digests
+    assert world.factory("oneshot", **env).rc == 2
     assert world.factory("grant", *digests, **env).rc == 0
     assert asked() == []
+    ended = world.factory("oneshot", **env)
+    assert ended.rc == 0, ended.text
     tools.rename(secret)
     tools.symlink_to(secret)
     found = json.loads(world.factory("grant", "--json", **env).out)["requests"]
