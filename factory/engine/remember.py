@@ -59,7 +59,7 @@ def remember_up_to_date(
     """
     site, root = run.site, run.site.repository.root
     folder = site.config.packs_folder
-    if run.shows_host:
+    if run.shows_host or site.tools.counts_packages:
         return  # what is in a folder of the user's is looked at in every start
     with contextlib.suppress(OSError, FactoryError, ValueError):
         if not keeps_change_times(site.store.root):

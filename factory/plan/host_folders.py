@@ -9,6 +9,7 @@ link. Does not know what becomes of it.
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
 import os
 import stat
@@ -18,8 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from factory.files import fs_guard
-from factory.files.seals import UserSeal
 from factory.redact.credential_files import is_credential_file
+from factory.sandbox.sealed import Seal
 from factory.strict import canonical
 
 YOUNG = 2_000_000_000  # nanoseconds
@@ -52,7 +53,7 @@ class HostFolders:
     sha256: str
 
 
-def read_folders(home: Path, folders: tuple[str, ...], cache: Path, seal: UserSeal) -> HostFolders:
+def read_folders(home: Path, folders: tuple[str, ...], cache: Path, seal: Seal) -> HostFolders:
     """Return what is in `folders`, written as in "~/.cargo". Raise FolderNotShown."""
     known = _Cache(cache, seal)
     found: dict[str, HostFile] = {}
@@ -72,6 +73,19 @@ def read_folders(home: Path, folders: tuple[str, ...], cache: Path, seal: UserSe
     files = tuple(found[path] for path in sorted(found, key=os.fsencode))
     rows = [[one.path, one.executable, one.sha256, one.link is not None] for one in files]
     return HostFolders(files, canonical.digest(rows))
+
+
+def folder_digest(top: Path, names: tuple[str, ...], cache: Path, seal: Seal) -> str:
+    """Return a digest of what is in the folders `names` of `top`, by content; those that are not
+    there count as empty. Raise FolderNotShown.
+    """
+    known, rows = _Cache(cache, seal), []
+    for name in names:
+        if (top / name).is_dir() and not (top / name).is_symlink():
+            for one in _walk(top, name, known):
+                rows.append([one.path, one.executable, one.sha256, one.link is not None])
+    known.store()
+    return canonical.digest(rows)
 
 
 def _walk(home: Path, folder: str, known: _Cache) -> Iterator[HostFile]:
@@ -99,7 +113,7 @@ def _walk(home: Path, folder: str, known: _Cache) -> Iterator[HostFile]:
 class _Cache:
     """Know digests of files by what the file system says of them, under the seal of a user."""
 
-    def __init__(self, place: Path, seal: UserSeal) -> None:
+    def __init__(self, place: Path, seal: Seal) -> None:
         self._place, self._seal = place, seal
         self._before = self._read()
         self._now: dict[str, list[object]] = {}
@@ -132,7 +146,8 @@ class _Cache:
         except (OSError, ValueError):
             return {}
         content = content.rstrip("\n")
-        if not self._seal.fits(seal, self._place.name, content):
+        due = self._seal(self._place.name, content)
+        if not hmac.compare_digest(seal.encode("utf-8", "replace"), due.encode()):
             return {}
         found: dict[str, list[object]] = json.loads(content)
         return found

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from factory.model.action import ToolRecord
 
 _SEAL = "seal"
+_PYTHONS = ("python", "python3")
+_INSTALLED = ("lib", "lib64", "share", "etc")  # what packs see of an environment
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 
 
@@ -52,7 +54,47 @@ class HostTools:
         if path is None:
             return None
         digest = fs_guard.sha256_file(path)
-        return ToolRecord(name=name, version=self._version(name, digest), sha256=digest)
+        version = self._version(name, digest)
+        if name in _PYTHONS and self.counts_packages:
+            digest = self._with_packages(digest)
+        return ToolRecord(name=name, version=version, sha256=digest)
+
+    @property
+    def counts_packages(self) -> bool:
+        """Return whether the interpreter for packs was named and is outside /usr: then what is
+        installed with it is part of its identity.
+        """
+        return self._folder() is not None
+
+    def _folder(self) -> Path | None:
+        found = find_interpreter(self._interpreter) if self._interpreter else None
+        if found is None:
+            return None
+        folder = found.parent.parent
+        if not (folder / "pyvenv.cfg").is_file():
+            folder = found.resolve().parent.parent
+        return None if folder.is_relative_to("/usr") else folder
+
+    def _with_packages(self, digest: str) -> str:
+        """Return a digest over the program and what is installed with it. Raise Refusal
+        TOOL_MISSING where that cannot be read.
+        """
+        from factory.plan.host_folders import FolderNotShown, folder_digest
+        from factory.strict import canonical
+
+        folder = self._folder()
+        if folder is None:
+            return digest
+        cache = self._file.with_name("interpreter.digests")
+        try:
+            installed = folder_digest(folder, _INSTALLED, cache, self._seal)
+        except FolderNotShown as error:
+            from factory.model.errors import Refusal
+            from factory.model.finding import Finding
+
+            facts = {"case": "interpreter", "tool": self._interpreter, "why": str(error)}
+            raise Refusal(Finding("TOOL_MISSING", facts)) from error
+        return canonical.digest([digest, installed])
 
     def _version(self, name: str, digest: str) -> str:
         if name in ("python", "python3") and not self._interpreter:

@@ -425,3 +425,29 @@ def test_the_sync_of_a_bundle_makes_its_objects_durable_too(
         with _objects_too(run, synced=True):
             pass
         assert waiting() == 1
+
+
+def test_what_is_installed_with_a_named_interpreter_is_part_of_it(tmp_path: Path) -> None:
+    packages = tmp_path / "venv/lib/python3.11/site-packages"
+    packages.mkdir(parents=True)
+    (packages / "one.py").write_text("ONE = 1\n")
+    (tmp_path / "venv/lib64").symlink_to("lib")
+    (tmp_path / "venv/pyvenv.cfg").write_text("home = /usr/bin\n")
+    program = tmp_path / "venv/bin/python"
+    program.parent.mkdir()
+    program.symlink_to(sys.executable)
+
+    def digest(word: str) -> str:
+        tools = HostTools(tmp_path / "cache/tools.json", lambda _name: "Python 3", word)
+        found = tools.identify("python")
+        assert found is not None
+        return found.sha256
+
+    first = digest(str(program))
+    assert digest(str(program)) == first
+    (packages / "one.py").write_text("ONE = 2\n")
+    second = digest(str(program))
+    (packages / "two.py").write_text("")
+    assert len({first, second, digest(str(program))}) == 3
+    assert not HostTools(tmp_path / "t.json", lambda _name: "", "/usr/bin/python3").counts_packages
+    assert not HostTools(tmp_path / "t.json", lambda _name: "").counts_packages
