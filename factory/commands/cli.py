@@ -8,6 +8,7 @@ know what any command does.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import importlib
 import os
@@ -39,6 +40,11 @@ class CommandModule(Protocol):
 
     def run(self, command: str, given: Namespace) -> CommandResult:
         """Carry it out and return the answer. Raise Refusal, UsageError, Interrupted."""
+
+
+# Commands that start packs by themselves: a polite request to stop has to end what they started,
+# as the engine does for all others.
+_STARTS_PACKS = frozenset({"determinism", "environment", "prove", "verify"})
 
 
 def main(words: Sequence[str]) -> int:
@@ -122,7 +128,12 @@ def _answered(
     from factory.report.answer import CommandResult, finding_lines
 
     try:
-        answer = module.run(command.name, given)
+        with contextlib.ExitStack() as stack:
+            if command.module in _STARTS_PACKS:
+                from factory.engine.polite_stop import stop_like_ctrl_c
+
+                stop_like_ctrl_c(stack)
+            answer = module.run(command.name, given)
     except Refusal as refusal:
         write_lines(sys.stderr, finding_lines(refusal.findings))
         return CommandResult(Status.BLOCKED, findings=refusal.findings), refusal.exit_code

@@ -10,9 +10,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +47,7 @@ _SIDES = Sides("here", "there")
 _PREFIX = "twice-"
 _MARGIN = 512 * 1024 * 1024
 _SECONDS = 40 * 86_400
+_GRACE = 20.0  # seconds between a polite request to stop and the end
 _KERNEL = {
     "umask": "umask",
     "processors": "processors",
@@ -242,13 +245,38 @@ def _launch(pipeline: RepositoryPipeline, side: Side, name: str, pack: str) -> N
         ),
         *(sys.executable, "-P", "-m", "factory", *own),
     ]
-    ended = subprocess.run(
-        words, cwd=side.repository, env=side.environment, capture_output=True, check=False
-    )
+    ended = _ended(words, side)
     if StateStore(side.repository / STATE_FOLDER).read(BundleFolder.of(pack).manifest) is None:
         said = ended.stderr.decode("utf-8", "replace").strip()[-300:]
         why = _why(ended.stdout) or said or f"it ended {ended.returncode}"
         raise _unshown(pack, "bundle", where=side.name, why=why)
+
+
+def _ended(words: list[str], side: Side) -> subprocess.CompletedProcess[bytes]:
+    """Run a command in one environment to its end; where this process is stopped, it is stopped
+    first, as politely, and all that it started.
+    """
+    child = subprocess.Popen(
+        words,
+        cwd=side.repository,
+        env=side.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        process_group=None if os.name == "nt" else 0,  # what it starts is in its group
+    )
+    try:
+        out, err = child.communicate()
+    except BaseException:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGTERM)
+            end = time.monotonic() + _GRACE
+            while time.monotonic() < end:
+                child.poll()
+                os.killpg(child.pid, 0)  # raises where the last of them is gone
+                time.sleep(0.05)
+            os.killpg(child.pid, signal.SIGKILL)
+        raise
+    return subprocess.CompletedProcess(words, child.returncode, out, err)
 
 
 def _why(output: bytes) -> str:
