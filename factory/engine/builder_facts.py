@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import quote
 
@@ -34,14 +35,25 @@ def own_code() -> str:
     """Return the SHA-256 over the lines `<sha256>  <path>` of our own files, sorted by path, as
     `sha256sum` prints them in the folder of the package.
     """
-    files = (path for path in _PACKAGE.rglob("*") if "__pycache__" not in path.parts)
-    rows = {
-        path.relative_to(_PACKAGE).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in files
-        if path.is_file()
-    }
-    lines = "".join(f"{digest}  ./{name}\n" for name, digest in sorted(rows.items()))
+    rows = sorted(_digests(str(_PACKAGE), ""))
+    lines = "".join(f"{digest}  ./{name}\n" for name, digest in rows)
     return hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _digests(folder: str, prefix: str) -> Iterator[tuple[str, str]]:
+    """Yield path and SHA-256 of each file below a folder; compiled ones are left out. By names and
+    descriptors alone, since every start with work to do reads all of it.
+    """
+    with os.scandir(folder) as entries:
+        found = list(entries)
+    for entry in found:
+        name = f"{prefix}{entry.name}"
+        if entry.is_dir(follow_symlinks=False):
+            if entry.name != "__pycache__":
+                yield from _digests(entry.path, f"{name}/")
+        elif entry.is_file():
+            with open(entry.path, "rb", buffering=0) as stream:
+                yield name, hashlib.sha256(stream.read()).hexdigest()
 
 
 def address_of(origin: str) -> str:

@@ -438,7 +438,8 @@ def _code() -> list[tuple[str, int, int]]:
     same packs.
     """
     rows = []
-    for folder, _, names in os.walk(_CODE):
+    for folder, folders, names in os.walk(_CODE):
+        folders[:] = [one for one in folders if one != "__pycache__"]
         for name in names:
             if name.endswith(".py"):
                 one = os.stat(f"{folder}/{name}")
