@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from typing import AnyStr, Generic
 
 from factory.model.command_kind import Trait
 from factory.model.pack import Command
@@ -30,6 +32,34 @@ class RunnerSays(enum.Enum):
     UNKNOWN = "unknown"
 
 
+class Expression(Generic[AnyStr]):
+    """Represent a regular expression that is compiled when it is first used: a run has commands of
+    a few runners, and every start loads the table of all.
+    """
+
+    def __init__(self, source: AnyStr, flags: re.RegexFlag = re.NOFLAG) -> None:
+        self._source: AnyStr = source
+        self._flags = flags
+
+    @cached_property
+    def compiled(self) -> re.Pattern[AnyStr]:
+        """Return the compiled expression."""
+        return re.compile(self._source, self._flags)
+
+    @property
+    def groupindex(self) -> Mapping[str, int]:
+        """Return the numbers of the named groups."""
+        return self.compiled.groupindex
+
+    def search(self, text: AnyStr) -> re.Match[AnyStr] | None:
+        """Return the first place that it matches; None for none."""
+        return self.compiled.search(text)
+
+    def finditer(self, text: AnyStr) -> Iterator[re.Match[AnyStr]]:
+        """Yield every place that it matches."""
+        return self.compiled.finditer(text)
+
+
 @dataclass(frozen=True, slots=True)
 class Runner:
     """Describe a test runner: how a command line calls it, and its closing lines.
@@ -42,29 +72,29 @@ class Runner:
     """
 
     name: str
-    call: re.Pattern[str]
-    closing: tuple[re.Pattern[bytes], ...]
-    nothing: re.Pattern[bytes] | None = None
-    idle: re.Pattern[str] | None = None
+    call: Expression[str]
+    closing: tuple[Expression[bytes], ...]
+    nothing: Expression[bytes] | None = None
+    idle: Expression[str] | None = None
     adds: bool = False
     speaks: bool = False
 
 
-def _called(words: str) -> re.Pattern[str]:
+def _called(words: str) -> Expression[str]:
     """Return what finds a program in a command line: alone, below a path, or after npx and such."""
-    return re.compile(rf"(?:^|[\s/;&|(])(?:{words})(?:\s|$|[;&|)])")
+    return Expression(rf"(?:^|[\s/;&|(])(?:{words})(?:\s|$|[;&|)])")
 
 
-def _lines(*forms: str) -> tuple[re.Pattern[bytes], ...]:
+def _lines(*forms: str) -> tuple[Expression[bytes], ...]:
     number = r"(?P<\1>\\d+)"
     return tuple(
-        re.compile(re.sub(r"(?<!\?P)<(\w+)>", number, form).encode("utf-8"), re.MULTILINE)
+        Expression(re.sub(r"(?<!\?P)<(\w+)>", number, form).encode("utf-8"), re.MULTILINE)
         for form in forms
     )
 
 
-def _line(form: str) -> re.Pattern[bytes]:
-    return re.compile(form.encode("utf-8"), re.MULTILINE)
+def _line(form: str) -> Expression[bytes]:
+    return Expression(form.encode("utf-8"), re.MULTILINE)
 
 
 # Counts of pytest and vitest come in any order: two searches instead of one expression, which would
@@ -81,21 +111,21 @@ _PYTEST_LETTERS = re.compile(
 RUNNERS: tuple[Runner, ...] = (
     Runner(
         "pytest",
-        re.compile(r"(?:^|[\s/;&|(])(?:pytest|py\.test)(?:\s|$)|-m\s+pytest\b"),
+        Expression(r"(?:^|[\s/;&|(])(?:pytest|py\.test)(?:\s|$)|-m\s+pytest\b"),
         (),
         _line(r"^(?:=* ?no tests ran in .*|collected 0 items.*|=* ?\d+ tests? collected in .*)$"),
-        re.compile(r"\s--(?:co|collect-only|version|fixtures|markers|help)\b"),
+        Expression(r"\s--(?:co|collect-only|version|fixtures|markers|help)\b"),
     ),
     Runner(
         "unittest",
-        re.compile(r"-m\s+unittest\b"),
+        Expression(r"-m\s+unittest\b"),
         _lines(r"^Ran <total> tests? in ", r"^OK \([^\n]*?\bskipped=<skipped>"),
         adds=True,
         speaks=True,
     ),
     Runner(
         "node",
-        re.compile(r"(?:^|[\s/;&|(])node(?:js)?\s(?:[^;&|\n]*\s)?--test(?:\s|$|=)"),
+        Expression(r"(?:^|[\s/;&|(])node(?:js)?\s(?:[^;&|\n]*\s)?--test(?:\s|$|=)"),
         _lines(
             r"^(?:#|ℹ|[ \t]*<!--) pass <passed>\b",
             r"^(?:#|ℹ|[ \t]*<!--) fail <failed>\b",
@@ -114,7 +144,7 @@ RUNNERS: tuple[Runner, ...] = (
             r'"numFailedTests":\s?<failed>\b',
         ),
         _line(r"^No tests found"),
-        re.compile(r"\s--(?:listTests|showConfig|version|help)\b"),
+        Expression(r"\s--(?:listTests|showConfig|version|help)\b"),
     ),
     Runner(
         "vitest",
@@ -126,7 +156,7 @@ RUNNERS: tuple[Runner, ...] = (
             r'"numFailedTests":\s?<failed>\b',
         ),
         _line(r"^[ \t]*No test (?:files|suite) found"),
-        re.compile(r"\svitest\s+list\b|\s--(?:version|help)\b"),
+        Expression(r"\svitest\s+list\b|\s--(?:version|help)\b"),
     ),
     Runner(
         "mocha",
@@ -139,22 +169,22 @@ RUNNERS: tuple[Runner, ...] = (
             r"^# pass <passed>\b",
             r"^# fail <failed>\b",
         ),
-        idle=re.compile(r"\s--(?:dry-run|version|help)\b"),
+        idle=Expression(r"\s--(?:dry-run|version|help)\b"),
     ),
     Runner(
         "cargo",
-        re.compile(r"(?:^|[\s/;&|(])cargo\s+(?:\+\S+\s+)?(?:test|t|nextest|llvm-cov)\b"),
+        Expression(r"(?:^|[\s/;&|(])cargo\s+(?:\+\S+\s+)?(?:test|t|nextest|llvm-cov)\b"),
         _lines(
             r"^test result: \w+\. <passed> passed; <failed> failed",
             r"^[ \t]*Summary \[[^\]\n]*\] +\d+(?:/\d+)? tests? run: <passed> passed",
         ),
         _line(r"^error: no tests to run"),
-        re.compile(r"\s--(?:no-run|list|version|help)\b"),
+        Expression(r"\s--(?:no-run|list|version|help)\b"),
         adds=True,
     ),
     Runner(
         "go",
-        re.compile(r"(?:^|[\s/;&|(])go\s+test\b"),
+        Expression(r"(?:^|[\s/;&|(])go\s+test\b"),
         _lines(
             r"^(?P<passed>ok)[ \t]+\S+[ \t]+(?:\(cached\)|[\d.]+s)(?![^\n]*\[no tests to run\])",
             r"^(?P<failed>FAIL)[ \t]+\S+",
@@ -163,7 +193,7 @@ RUNNERS: tuple[Runner, ...] = (
             r"^(?:\?[ \t]+\S+[ \t]+\[no test files\]|testing: warning: no tests to run"
             r"|ok[ \t].*\[no tests to run\])$"
         ),
-        re.compile(r"\s--?(?:list|c|n)\b"),
+        Expression(r"\s--?(?:list|c|n)\b"),
         adds=True,
     ),
     Runner(
@@ -174,7 +204,7 @@ RUNNERS: tuple[Runner, ...] = (
             r"^[ \t]+\d+ - \S+ \((?P<skipped>Skipped|Disabled|Not Run)\)",
         ),
         _line(r"^No tests were found!!!"),
-        re.compile(r"\s(?:-N|--show-only\S*|--version|--help)\b"),
+        Expression(r"\s(?:-N|--show-only\S*|--version|--help)\b"),
         adds=True,
     ),
     Runner(
@@ -219,24 +249,24 @@ RUNNERS: tuple[Runner, ...] = (
     ),
     Runner(
         "dotnet",
-        re.compile(r"(?:^|[\s/;&|(])dotnet\s+test\b"),
+        Expression(r"(?:^|[\s/;&|(])dotnet\s+test\b"),
         _lines(r"^(?:Passed|Failed|Skipped)![ \t]+- Failed:[ \t]+<failed>, Passed:[ \t]+<passed>,"),
         _line(r"^No test is available"),
         adds=True,
     ),
     Runner(
         "deno",
-        re.compile(r"(?:^|[\s/;&|(])deno\s+(?:test|task)\b"),
+        Expression(r"(?:^|[\s/;&|(])deno\s+(?:test|task)\b"),
         _lines(r"^(?:ok|FAILED) \| <passed> passed[^|\n]*\| <failed> failed"),
     ),
     Runner(
         "bun",
-        re.compile(r"(?:^|[\s/;&|(])bun\s+test\b"),
+        Expression(r"(?:^|[\s/;&|(])bun\s+test\b"),
         _lines(r"^ ?<passed> pass$", r"^ ?<failed> fail$"),
     ),
     Runner(
         "googletest",
-        re.compile(r"$^"),
+        Expression(r"$^"),
         _lines(r"^\[==========\] <total> tests? from [^\n]* ran\.", r"^\[  SKIPPED \] <skipped> "),
     ),
 )
