@@ -620,6 +620,11 @@ def step_6(run_id):
     row_of = {row["pack"]: row for row in run["packs"]}
     in_order = sorted(packs, key=lambda pack: (len(needs[pack]), pack))
     same("the base tree", run["base_tree"], tree(run["base_commit"]))
+    if os.path.exists("run/PLAN.json"):
+        plan = load("PLAN.json")
+        found = git("ls-tree", "-z", run["base_commit"], "--", plan["packs_folder"] + "/").split(b"\0")
+        found = sorted((row.split(b" ")[0].decode(), row.partition(b"\t")[0].split(b" ")[2].decode()) for row in found if row)
+        same("the packs folder", sorted((row["mode"], row["oid"]) for row in plan["packs_entries"]), found)
     known = {}
 
     def united(some):

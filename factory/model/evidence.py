@@ -287,6 +287,14 @@ class PlannedPackRecord(Document):
     own_tree: str
 
 
+class PlannedEntry(Document):
+    """Record one entry of the packs folder, as Git's tree has it: its name, octal mode and id."""
+
+    name: str
+    mode: str
+    oid: str
+
+
 class PlannedEnvironment(Document):
     """Record a prepared environment: its name, the digest of its sealed tree, where packs see it,
     and from which files of the base it was made. One of the kind `host` is shown as their home,
@@ -320,15 +328,18 @@ class PlanDocument(Document):
     runs; launch, validation, integration and re-check have no other input but objects.
 
     `recheck_budget` is how many more commands may run to name packs that break one another.
+    `packs_entries` is what the packs folder of the base commit has, so that what each pack sees can
+    be derived without the repository.
     """
 
-    schema_version: Literal[3] = 3
+    schema_version: Literal[4] = 4
     base_ref: str
     base_commit: str
     base_tree: str
     hash_name: Literal["sha1", "sha256"]
     packs_folder: str
     packs_committed: bool
+    packs_entries: tuple[PlannedEntry, ...] = ()
     recheck_budget: int
     environments: tuple[PlannedEnvironment, ...] = ()
     judge: PlannedJudge = PlannedJudge()

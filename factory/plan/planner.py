@@ -15,7 +15,7 @@ from factory.contract.catalogue import Catalogue, PackEntry, folder_tree
 from factory.contract.policy import policy_of
 from factory.git.narrowing import Visible, narrow, overlay_folder, visible_part
 from factory.judge.judge_set import PATTERNS, SHADOWED, TESTS, JudgePatterns
-from factory.judge.path_guard import protected_patterns
+from factory.judge.path_guard import display, protected_patterns
 from factory.judge.scope import compile_patterns
 from factory.model.action import (
     ToolRecord,
@@ -28,6 +28,7 @@ from factory.model.environment import DeclaredEnvironment
 from factory.model.errors import Refusal
 from factory.model.evidence import (
     PlanDocument,
+    PlannedEntry,
     PlannedEnvironment,
     PlannedPackRecord,
     PlannedPolicy,
@@ -38,7 +39,7 @@ from factory.model.finding import Finding
 from factory.model.findings.entry import Facts
 from factory.model.judged import JudgeLock, PlannedJudge
 from factory.model.pack import Requirement, TaskPack
-from factory.model.tree import Tree
+from factory.model.tree import MODE_TREE, Tree
 from factory.plan.environment_rules import judge_environments
 from factory.plan.environments import Prepared, environment_key, host_key, programs_of
 from factory.plan.host_folders import FolderNotShown
@@ -340,6 +341,7 @@ class Planner:
             hash_name="sha256" if repository.hash_name == "sha256" else "sha1",
             packs_folder=config.packs_folder,
             packs_committed=self.committed(),
+            packs_entries=self._packs_entries(),
             recheck_budget=config.recheck_budget,
             environments=tuple({e.name: e for each in packs for e in each.environments}.values()),
             judge=self.judge,
@@ -353,6 +355,19 @@ class Planner:
         )
         resolved = {planned.pack.id: planned.pack for planned in packs}
         return Plan(format_document(document), self._site.objects, self._site.environment, resolved)
+
+    def _packs_entries(self) -> tuple[PlannedEntry, ...]:
+        """Return what the packs folder of the base commit has."""
+        folder = self.base.get(self._site.config.packs_folder)
+        entries = folder.entries if isinstance(folder, Tree) else {}
+        return tuple(
+            PlannedEntry(
+                name=display(name),
+                mode=f"{MODE_TREE if isinstance(entry, Tree) else entry.mode:06o}",
+                oid=entry.oid,
+            )
+            for name, entry in sorted(entries.items())
+        )
 
     def _record(self, planned: PlannedPack) -> PlannedPackRecord:
         return PlannedPackRecord(

@@ -418,6 +418,15 @@ class PlannedPack:
 
 
 @dataclass(frozen=True, slots=True)
+class PlannedEntryRow:
+    """Record one entry of the packs folder of the base commit."""
+
+    name: str
+    mode: Mode
+    oid: Oid
+
+
+@dataclass(frozen=True, slots=True)
 class PlannedEnvironment:
     """Record a prepared environment."""
 
@@ -443,13 +452,14 @@ class PlannedPolicy:
 class Plan:
     """Define PLAN.json."""
 
-    schema_version: Literal[3]
+    schema_version: Literal[4]
     base_ref: str
     base_commit: Oid
     base_tree: Oid
     hash_name: Literal["sha1", "sha256"]
     packs_folder: str
     packs_committed: bool
+    packs_entries: tuple[PlannedEntryRow, ...]
     recheck_budget: Count
     environments: tuple[PlannedEnvironment, ...]
     judge: PlannedJudge

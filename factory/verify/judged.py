@@ -30,6 +30,16 @@ _NO_SUBJECT = ("format", "lint")
 _MODULES = (".py", ".pyc", ".so", ".pyd")
 _VIEW = re.compile(r"old|base|result|before|again|hunk-[1-9][0-9]*")
 _ON_MERGED = ("old", "base", "result")
+# What tests inside code begin with, by the suffix of their file.
+_INLINE_TESTS: Mapping[str, tuple[bytes, ...]] = {
+    **dict.fromkeys(("py", "pyi", "rst"), (b">>> ",)),
+    "md": (b">>> ", b"```rust", b"```python"),
+    "rs": (b"#[test]", b"#[tokio::test", b"#[cfg(test)]", b"/// ```", b"//! ```"),
+    "ex": (b"iex>",),
+    "d": (b"unittest",),
+    "zig": (b'test "',),
+    **dict.fromkeys(("ts", "tsx", "js", "jsx"), (b"import.meta.vitest",)),
+}
 _Change = tuple[str, TreeEntry | None, TreeEntry | None]
 Role = Literal["test", "configuration"]
 
@@ -130,13 +140,30 @@ class JudgedPart:
         """Check that a PASS was asked all that its change of the judge demands."""
         asked = [row for row in files if not row.permitted]
         config = any(row.role == "configuration" for row in asked)
+        inline = self._has_inline_tests()
         for label, kind in self.kinds.items():
             if asked and (config or kind not in _NO_SUBJECT):
                 found = self.codes.get(f"old.{label}")
                 self.differs(f"{label} under the old judge, in a PASS", 0, found)
-            if any(row.permitted for row in files):
+            if inline or any(row.permitted for row in files):
                 there = f"base.{label}" in self.codes
                 self.differs(f"whether {label} ran over the base, in a PASS", True, there)
+
+    def _has_inline_tests(self) -> bool:
+        """Return whether a file that was there and changed has tests inside code; report one whose
+        content is not at hand.
+        """
+        found = False
+        for name, before, _ in _edits(self.bundle):
+            marks = _INLINE_TESTS.get(name.rpartition(".")[2].lower(), ())
+            if before is None or before.mode not in (FILE, _EXECUTABLE) or not marks:
+                continue
+            content = self.bundle.change.contents.get(before.oid)
+            if content is None:
+                part = f"tests inside {spell(name)} of {self.bundle.pack}"
+                self.results.gap(part, "its content in the base is not at hand")
+            found = found or any(mark in (content or b"") for mark in marks)
+        return found
 
     def _changed(self) -> Iterator[JudgeFileRow]:
         """Yield the changed files of the judge, as they follow from the change."""

@@ -8,6 +8,7 @@ repository.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 from factory.verify import paths
 from factory.verify.bundle import Bundle, carried_trees, tree_links
@@ -58,7 +59,9 @@ class MergeCheck:
         seen: FileDigests,
         bundles: Mapping[str, Bundle],
         repository: RepositoryObjects | None,
+        known: Mapping[str, bytes] = MappingProxyType({}),
     ) -> None:
+        """Take what there is to check; `known` are trees by id that others than the result have."""
         self.results = results
         self.run = run
         self.seen = seen
@@ -68,6 +71,7 @@ class MergeCheck:
         self.needs = all_needs({pack: bundle.needs for pack, bundle in bundles.items()})
         self.met = self._met()
         self.trees: Trees | None = None
+        self.known = known
 
     def _met(self) -> dict[Pair, set[tuple[str, str]]]:
         """Return where the packs that are merged meet."""
@@ -326,7 +330,8 @@ class MergeCheck:
                 blob = repository.blob(row.oid_after) if row.kind == "mode" else None
                 blobs |= {row.oid_after: blob} if blob is not None else {}
         fetch = repository.tree if repository is not None else lambda _: None
-        self.trees = Trees(carried.hash_name, carried_trees(carried), fetch)
+        payloads = {**self.known, **carried_trees(carried)}
+        self.trees = Trees(carried.hash_name, payloads, fetch)
         return check_change(self.results, f"{paths.Z}/", "", self.trees, blobs, changed, patch)
 
     def _again(self, merge: Merge) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from contextlib import suppress
 
 from factory.verify import paths
 from factory.verify.bundle import Bundle
@@ -24,6 +25,7 @@ from factory.verify.merge import MergeCheck
 from factory.verify.objects import ObjectError
 from factory.verify.overlaps import all_needs, in_order
 from factory.verify.results import Results
+from factory.verify.stack import packs_tree
 from factory.verify.trees import Clash, Trees, Unknown, parts
 
 _HASH_NAMES = {40: "sha1", 64: "sha256"}
@@ -63,6 +65,7 @@ class PlanCheck:
             return
         before = len(self.results.findings)
         self._head(plan, policy)
+        self._entries(plan, merging)
         self._order(plan)
         for planned in plan.packs:
             self._pack(plan, planned)
@@ -119,6 +122,17 @@ class PlanCheck:
         self.differs("whether contracts are pinned", rules.contracts, judge.contracts)
         beyond = sorted(set(rules.patterns) - set(judge.patterns))
         self.differs("patterns that are not of the judge", "", ", ".join(beyond))
+
+    def _entries(self, plan: Plan, merging: MergeCheck) -> None:
+        """Compare what the packs folder has with the base, as far as that is known: `base commit`
+        is a gap where it is not.
+        """
+        trees = merging.trees
+        if trees is None:
+            return
+        with suppress(Unknown, ObjectError):
+            found = trees.at(self.status.base_tree, parts(plan.packs_folder))
+            self.differs("the packs folder of the base", found, packs_tree(trees, plan))
 
     def _order(self, plan: Plan) -> None:
         """Check that each pack is there once, after all that it needs, and otherwise by id."""
@@ -193,9 +207,9 @@ class PlanCheck:
             if commands.get(row.label) != (row.kind, row.name, row.run)
         ]
         self.differs("commands that were not planned", "", ", ".join(ran), pack)
-        if merging.repository is not None:  # else a gap reports that the base is not available
-            trees = Trees(bundle.trees.hash_name, bundle.trees.payloads, merging.repository.tree)
-            self._own_tree(planned, bundle, trees)
+        fetch = merging.repository.tree if merging.repository is not None else lambda _: None
+        trees = Trees(bundle.trees.hash_name, {**merging.known, **bundle.trees.payloads}, fetch)
+        self._own_tree(planned, bundle, trees)
 
     def _own_tree(self, planned: PlannedPack, bundle: Bundle, trees: Trees) -> None:
         """Check the tree of the base with the pack's own folder in it."""

@@ -15,7 +15,7 @@ from factory.verify.objects import ObjectError
 from factory.verify.patterns import PatternReach
 from factory.verify.results import Results
 from factory.verify.stack import unnarrowed
-from factory.verify.trees import FOLDER, Clash, Unknown
+from factory.verify.trees import FOLDER, Clash, Unknown, parts
 
 _FILE = f"{paths.Z}/{paths.STATUS}"
 
@@ -57,10 +57,10 @@ def check_rechecks(
 def _same_view(results: Results, status: RunStatus, bundle: Bundle, merging: MergeCheck) -> None:
     """Check that a skipped check's pack would see the tree it was accepted on."""
     part = f"skipped checks of {bundle.pack}"
-    if not status.packs_committed:
-        results.gap(part, "the pack's folder differed from the base commit")
-        return
     try:
+        if not status.packs_committed and _differed(status.base_tree, bundle, merging):
+            results.gap(part, "the pack's folder differed from the base commit")
+            return
         seen = _view(status.merged_tree, bundle, merging)
     except Unknown as unknown:
         results.gap(part, f"the base's tree {unknown} is not at hand")
@@ -75,6 +75,12 @@ def _same_view(results: Results, status: RunStatus, bundle: Bundle, merging: Mer
             seen,
             bundle.pack,
         )
+
+
+def _differed(base: str, bundle: Bundle, merging: MergeCheck) -> bool:
+    """Return whether a pack's folder was not that of the base. Raise Unknown, ObjectError."""
+    trees = merging.trees
+    return trees is not None and trees.at(base, parts(bundle.folder)) != bundle.tree
 
 
 def _view(merged: str, bundle: Bundle, merging: MergeCheck) -> str:

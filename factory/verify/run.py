@@ -16,7 +16,7 @@ from factory.verify.attestations import AttestationCheck
 from factory.verify.bundle import Bundle, BundleCheck
 from factory.verify.bundle_documents import load
 from factory.verify.context import Context
-from factory.verify.documents import FilesChanged, Merge, PackLine, Policy, RunStatus
+from factory.verify.documents import FilesChanged, Merge, PackLine, Plan, Policy, RunStatus
 from factory.verify.egress import check_egress
 from factory.verify.folder import EvidenceFolder
 from factory.verify.form import FormError, read
@@ -32,7 +32,7 @@ from factory.verify.rechecks import check_rechecks
 from factory.verify.renderings import check_renderings
 from factory.verify.report import check_report
 from factory.verify.results import Fact, Gap, Results
-from factory.verify.stack import check_base
+from factory.verify.stack import check_base, known_trees
 from factory.verify.status import check_findings
 from factory.verify.verdict import GOOD_OUTCOMES, of_findings, status_of
 
@@ -133,7 +133,9 @@ class _RunCheck:
             )
         policy = load(self.results, self.run, paths.POLICY, Policy)
         bundles = self._bundles(status)
-        merging = MergeCheck(self.results, self.run, self.seen, bundles, self.context.repository)
+        known = known_trees(self._plan(), bundles)
+        repository = self.context.repository
+        merging = MergeCheck(self.results, self.run, self.seen, bundles, repository, known)
         merge, changed = self._merged(status, bundles, merging)
         self._base(status, bundles, merging)
         self._lines(status, bundles)
@@ -222,6 +224,12 @@ class _RunCheck:
             return read(Merge, self.run.read(paths.MERGE) or b"").order
         except FormError:
             return None  # named where it is checked
+
+    def _plan(self) -> Plan | None:
+        try:
+            return read(Plan, self.run.read(paths.PLAN) or b"")
+        except FormError:
+            return None  # named where the plan is checked
 
     def _changed(self) -> FilesChanged | None:
         try:

@@ -5,14 +5,20 @@ Needs the base's trees as far as a pack's view reaches; if they are not availabl
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+
 from factory.verify import paths
 from factory.verify.bundle import Bundle
+from factory.verify.documents import Plan
 from factory.verify.merge import MergeCheck, NotAtHand
+from factory.verify.names import unspell
 from factory.verify.objects import ObjectError
 from factory.verify.overlaps import in_order
 from factory.verify.patterns import PatternReach
 from factory.verify.results import Results
-from factory.verify.trees import Clash, Trees, Unknown, joined, parts
+from factory.verify.trees import FOLDER, Clash, TreeEntry, Trees, Unknown, joined, parts
 
 
 def check_base(
@@ -26,7 +32,7 @@ def check_base(
         return
     if merging.trees is None:
         fetch = merging.repository.tree if merging.repository is not None else lambda _: None
-        merging.trees = Trees(bundle.trees.hash_name, {}, fetch)
+        merging.trees = Trees(bundle.trees.hash_name, merging.known, fetch)
     merging.trees.take(bundle.trees.payloads)
     try:
         _compare(results, merging, merging.trees, bundle, base, committed)
@@ -41,6 +47,33 @@ def check_base(
             f"base and needs do not unite: {error}",
             bundle.pack,
         )
+
+
+def known_trees(plan: Plan | None, bundles: Mapping[str, Bundle]) -> Mapping[str, bytes]:
+    """Return trees by id that plan and bundles yield without the base: those of bundles, the packs
+    folder as PLAN.json lists it, and each pack's view with that folder in its place. A tree is what
+    its id says, whoever lists it.
+    """
+    found: dict[str, bytes] = {}
+    for bundle in bundles.values():
+        found |= bundle.trees.payloads
+    if plan is None:
+        return found
+    trees = Trees(plan.hash_name, found)
+    folder = packs_tree(trees, plan)
+    for bundle in bundles.values():
+        with suppress(Unknown, Clash, ObjectError):
+            trees.placed(bundle.status.base_tree, parts(plan.packs_folder), folder)
+    return trees.payloads
+
+
+def packs_tree(trees: Trees, plan: Plan) -> TreeEntry | None:
+    """Return the packs folder of the base commit as the plan lists it; None where it has none."""
+    entries = {
+        os.fsencode(unspell(row.name) or row.name): TreeEntry(int(row.mode or "0", 8), row.oid)
+        for row in plan.packs_entries
+    }
+    return TreeEntry(FOLDER, trees.made(entries)) if entries else None
 
 
 def unnarrowed(trees: Trees, whole: str, bundle: Bundle, merging: MergeCheck) -> str:

@@ -46,6 +46,21 @@ def permitted(tmp_path_factory: pytest.TempPathFactory) -> Memory:
     return made(tmp_path_factory.mktemp("judge") / "permitted", "may_change: [tests/one.sh]\n")
 
 
+DOCTEST = 'def one():\n    """\n    >>> one()\n    1\n    """\n    return 1\n'
+
+
+@pytest.fixture(scope="module")
+def inline(tmp_path_factory: pytest.TempPathFactory) -> Memory:
+    """A run whose pack changed a file with tests inside code."""
+    world = World(tmp_path_factory.mktemp("judge") / "inline")
+    world.write("src/m.py", DOCTEST)
+    task = "scope: {allowed_paths: [src/]}\nsteps: ['echo \"# done\" >> src/m.py']\n"
+    world.pack("TASK-0001-alpha", task, "checks: ['python -m doctest src/m.py']\n")
+    world.commit()
+    world.factory("oneshot")
+    return load(world.state / "runs" / world.runs()[-1])
+
+
 def changed(run: Memory, change: Callable[[Any], object]) -> dict[str, bytes]:
     value = json.loads(run.files[BUNDLE])
     change(value)
@@ -132,6 +147,17 @@ def test_a_permitted_change_was_compared_with_the_base(permitted: Memory) -> Non
 
     found = verified(permitted, changed(permitted, forget))
     sentence = "whether tests-1 ran over the base, in a PASS: expected True, found False"
+    assert any(sentence in message for _, message in found), found
+
+
+def test_tests_inside_code_were_counted_over_the_base(inline: Memory) -> None:
+    assert verified(inline, {}) == []
+
+    def forget(status: Any) -> None:
+        status["judged"]["runs"] = []
+
+    found = verified(inline, changed(inline, forget))
+    sentence = "whether check-1 ran over the base, in a PASS: expected True, found False"
     assert any(sentence in message for _, message in found), found
 
 
