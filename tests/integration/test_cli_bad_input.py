@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from factory.sandbox import host
-from tests.sample import sample
+from tests.sample import WHOLE, sample
 from tests.warm import BIN
 from tests.world import DODO, Ended, World, run
 
@@ -275,7 +275,8 @@ def test_contract_that_does_not_hold(world: World, name: str) -> None:
     lines = oneshot(world.root, "contract").out.splitlines()
     assert lines[-1] == "BLOCKED  1 of 1 pack is not valid"
     assert lines[0].startswith(f"taskpacks/TASK-0101-one/{file}:")
-    for words in (["why", "TASK-0101"], ["plan"], ["config"], ["doctor"]):
+    looks = (["why", "TASK-0101"], ["plan"], ["config"], ["doctor"])
+    for words in looks if WHOLE or name in ("alias", "on itself") else ():
         assert oneshot(world.root, *words).rc in (0, 2)
 
 

@@ -26,6 +26,7 @@ from factory.model.card import Closing
 from factory.model.verdict import Status
 from tests import in_process
 from tests.disks import on_a_disk
+from tests.sample import sample
 from tests.world import World, run, user_state
 
 pytestmark = pytest.mark.linux
@@ -253,7 +254,7 @@ def test_a_run_leaves_what_it_read_once_more(world: World) -> None:
     assert left_by_a_run(world, ALL, lambda: None)
 
 
-@pytest.mark.parametrize("what", TAMPERED)
+@pytest.mark.parametrize("what", sample([*TAMPERED][::3], [*TAMPERED][1:3]))
 def test_what_is_not_as_the_run_wrote_or_read_it_is_not_left(world: World, what: str) -> None:
     undo: list[Callable[[], object]] = []
 

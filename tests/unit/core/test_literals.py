@@ -49,7 +49,10 @@ def test_what_lies_over_the_border_of_two_windows_is_found_once(
 
 
 @pytest.mark.parametrize("make", IMPLEMENTATIONS)
-def test_what_overlaps_is_found_each_time(make: Callable[[Iterable[bytes]], Literals]) -> None:
+def test_what_overlaps_is_found_each_time(
+    make: Callable[[Iterable[bytes]], Literals], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(literals, "_WINDOW", 1 << 16)  # as many windows, of less
     text = b"aaaa" * (literals._WINDOW // 4 + 8)
     found = make([b"aa", b"aaaaaaaa", b"b"]).find(text)
     assert {each: len(places) for each, places in found.items()} == {
