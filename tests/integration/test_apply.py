@@ -14,6 +14,8 @@ from factory.engine.apply import apply_result
 from tests.in_process import close, site
 from tests.world import World
 
+pytestmark = pytest.mark.linux
+
 STEPS = """
 set -e
 printf 'new\\n' > docs/a.md

@@ -27,6 +27,7 @@ DOCUMENTS = (
     "docs/factory/TASKPACK.md",
     "docs/factory/CONFIG.md",
     "docs/factory/CHANGES.md",
+    "docs/factory/DEPENDENCIES.md",
     "docs/factory/DETERMINISM.md",
     "docs/factory/OVERVIEWS.md",
     "docs/factory/LEDGER.md",
@@ -63,6 +64,12 @@ COVERED = {
     ("Two commands", "./dev doit oneshot"): "it is the first run under “Three minutes”",
     ("Two commands", "./dev nox -s tests"): "it is what runs this test",
     ("In another repository", "pipx install --include-deps ."): "`nox -s fresh` installs the wheel",
+}
+FIRST = "The first ten minutes"  # of a repository with dependencies, which ours is not to packs
+COVERED |= {
+    (FIRST, one.command): "`test_cli_init` and the session `adoption` type it"
+    for one in typed((ROOT / "docs/factory/DEPENDENCIES.md").read_text("utf-8"))
+    if one.heading == FIRST
 }
 ELSEWHERE = "In another repository"
 COPIED = (
