@@ -489,7 +489,7 @@ SETTINGS: tuple[Setting, ...] = (
         "checkpoints",
         _TIGHTENS,
         many(_checkpoint, matching(forms.CHECKPOINT_PLACE)),
-        "Where a checkpoint must be kept that covers a run: ref:refs/NAME/NAME or file:/PATH.",
+        "Where a checkpoint must be kept that covers a run: ref:refs/factory/NAME or file:/PATH.",
         _other_files,
         adds_up=True,
     ),

@@ -22,10 +22,11 @@ ENV_NAME = r"[A-Za-z_][A-Za-z0-9_]{0,127}"
 TOOL = r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,127}"
 PLUGIN = r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*"
 REF = r"(?!.*\.\.)[A-Za-z0-9_@.][A-Za-z0-9_@.^~{}/+-]{0,254}"
-# Where a checkpoint is kept: a ref of its own, or a file.
+# Where a checkpoint is kept: a ref that nobody else uses (a repository may name it, and Git reads
+# refs/replace/, refs/bisect/ and others), or a file.
 CHECKPOINT_PLACE = (
-    r"ref:refs/(?!heads/|tags/|remotes/|notes/)(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9_.+-]*"
-    r"(?:/[A-Za-z0-9_.+-]+)+|file:/[^\x00-\x1f]+"
+    r"ref:refs/factory/(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9_+-]*(?:[./][A-Za-z0-9_+-]+)*"
+    r"|file:/[^\x00-\x1f]+"
 )
 FULL_REF = (
     r"refs/(?!.*\.\.)(?!.*//)[A-Za-z0-9_@.+/-]{0,249}[A-Za-z0-9_@+-]|[0-9a-f]{40}|[0-9a-f]{64}"

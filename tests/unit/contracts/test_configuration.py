@@ -221,6 +221,25 @@ def test_what_is_the_users_alone_is_refused_from_a_repository(setting: Setting) 
     assert read(text, None, {}, {})[1] == ()
 
 
+@pytest.mark.parametrize(
+    ("place", "taken"),
+    [
+        ("ref:refs/factory/checkpoint", True),
+        ("ref:refs/factory/of/main.now", True),
+        ("ref:refs/replace/0123456789012345678901234567890123456789", False),
+        ("ref:refs/heads/main", False),
+        ("ref:refs/factory/../heads/main", False),
+        ("ref:refs/factory/x.", False),
+        ("ref:refs/factory/", False),
+        ("note:HEAD", False),
+        ("file:relative", False),
+    ],
+)
+def test_a_repository_names_only_refs_of_ours_for_checkpoints(place: str, taken: bool) -> None:
+    config, findings = read(None, f"[evidence]\ncheckpoints = ['{place}']\n".encode(), {}, {})
+    assert (config.evidence_checkpoints == (place,), not findings) == (taken, taken)
+
+
 def test_protected_only_grows() -> None:
     config, _ = read(
         b'[safety]\nprotected = ["a"]\n',
@@ -337,7 +356,7 @@ def test_the_digest_of_a_configuration_is_that_of_the_values_in_force() -> None:
         replace(known, partial=True),
         replace(known, signing_policy=SigningPolicy.REQUIRED),
         replace(known, signing_key_ids=("k",)),
-        replace(known, evidence_checkpoints=("ref:refs/a/b",)),
+        replace(known, evidence_checkpoints=("ref:refs/factory/b",)),
         replace(known, judge_patterns=("ci/**",)),
         replace(known, judge_require=("change",)),
         replace(known, judge_may_change=(("tests/**",),)),
