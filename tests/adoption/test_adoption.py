@@ -169,6 +169,8 @@ def test_a_real_project_is_adopted(
     except Unreachable as error:
         pytest.skip(str(error))
     user = Adopter(root, home)
+    if project.get("home"):  # its toolchain is in the real one
+        user.env["HOME"] = str(Path.home())
     for line in project.get("before", []):
         user.type(line)
     user.typed.clear()
