@@ -16,7 +16,7 @@ import json
 import re
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 Files = Mapping[str, bytes]
@@ -29,6 +29,7 @@ _GROUPS = ("test", "tests", "testing", "dev")
 _VENV = "python3 -m venv .venv"
 _TOOLS = "python3 -m venv .tools"
 _PROJECT = "t.load(open('pyproject.toml', 'rb'))['project']"
+_NODE_DEPENDENCIES = ("dependencies", "devDependencies", "optionalDependencies")
 _IN_TOML = rb"(?:url|registry|git) ="
 _IN_REQUIREMENTS = rb"@ |index-url[ =]|find-links[ =]"
 
@@ -64,7 +65,21 @@ class Recipe:
 def recognise(files: Files, visible: Visible) -> tuple[Recipe, ...]:
     """Return a recipe for each package manager that these files show, at most one a language."""
     found = (recipe(files, visible) for recipe in _RECIPES)
-    return tuple(each for each in found if each is not None)
+    return tuple(
+        each if _depends(each, files) else replace(each, name="", prepare=(), host="", asks="")
+        for each in found
+        if each is not None
+    )
+
+
+def _depends(recipe: Recipe, files: Files) -> bool:
+    """Return whether there is anything to install; where there is not, no environment is needed."""
+    if recipe.name == "node":
+        manifest = _json(files["package.json"])
+        return any(manifest.get(key) for key in (*_NODE_DEPENDENCIES, "workspaces"))
+    if recipe.name == "go":
+        return b"require" in files["go.mod"]
+    return recipe.name != "rust" or bool(recipe.also) or b"dependencies" in files["Cargo.toml"]
 
 
 # ── Python ───────────────────────────────────────────────────────────────────

@@ -24,6 +24,10 @@ POETRY = b'[[package]]\nname = "a"\n[package.source]\nurl = "https://index.examp
 UV = b'source = { registry = "https://pypi.example.org:8443/simple" }\nsdist = { url = "https://f.example.org/a" }\n'
 NPM = b'{"packages": {"node_modules/a": {"resolved": "https://npm.example.org/a.tgz", "funding": {"url": "https://other.example.org/"}}}}'
 
+NODE = b'{"devDependencies": {"a": "1"}}'
+CARGO = b'[dependencies]\na = "1"\n'
+GO = b"module x\nrequire a v1.0.0\n"
+
 PROJECTS: dict[str, tuple[Files, list[str]]] = {
     "nothing": ({"README.md": b"# X\n", "setup.py": b"raise SystemExit(1)\n"}, []),
     "pip": ({"requirements.txt": b"click==8\n"}, ["pip"]),
@@ -48,7 +52,7 @@ PROJECTS: dict[str, tuple[Files, list[str]]] = {
     "a broken project file": ({"pyproject.toml": b"[project"}, []),
     "uv": ({"pyproject.toml": b"[project]\n", "uv.lock": UV}, ["uv"]),
     "poetry": ({"pyproject.toml": b"", "poetry.lock": POETRY}, ["poetry"]),
-    "npm": ({"package.json": b"{}", "package-lock.json": NPM}, ["npm"]),
+    "npm": ({"package.json": NODE, "package-lock.json": NPM}, ["npm"]),
     "npm with workspaces": (
         {"package.json": b'{"workspaces": ["packages/*"]}', "package-lock.json": b"{}"},
         ["npm"],
@@ -57,18 +61,18 @@ PROJECTS: dict[str, tuple[Files, list[str]]] = {
     "a broken package.json": ({"package.json": b"[", "package-lock.json": b"\xff"}, ["npm"]),
     "pnpm": (
         {
-            "package.json": b'{"packageManager": "pnpm@9.15.9+sha512.00"}',
+            "package.json": b'{"packageManager": "pnpm@9.15.9+sha512.00", "dependencies": {"a": "1"}}',
             "pnpm-lock.yaml": b"",
             "pnpm-workspace.yaml": b"packages:\n  - 'apps/*'\n",
         },
         ["pnpm"],
     ),
-    "cargo": ({"Cargo.toml": b"", "Cargo.lock": b""}, ["cargo"]),
-    "go": ({"go.mod": b"module x\n", "go.sum": b""}, ["go"]),
+    "cargo": ({"Cargo.toml": CARGO, "Cargo.lock": b""}, ["cargo"]),
+    "go": ({"go.mod": GO, "go.sum": b""}, ["go"]),
     "Maven": ({"pom.xml": b"<project/>"}, ["Maven"]),
     "make": ({"Makefile": b"test: all\n"}, ["make"]),
     "several": (
-        {"uv.lock": UV, "package.json": b"{}", "package-lock.json": NPM, "Makefile": b"all:\n"},
+        {"uv.lock": UV, "package.json": NODE, "package-lock.json": NPM, "Makefile": b"all:\n"},
         ["uv", "npm", "make"],
     ),
 }  # fmt: skip
@@ -118,6 +122,20 @@ def test_details_that_a_lock_file_or_a_manifest_decides() -> None:
     assert recipe_of("cargo", below_usr=False)["path"] == (".cargo/bin",)
     assert recipe_of("uv", below_usr=False)["outputs"] == (".venv/", ".tools/")
     assert recipe_of("make")["tests"] == "make test"
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"package.json": b"{}", "package-lock.json": b"{}"},
+        {"Cargo.toml": b"[package]\n"},
+        {"go.mod": b"module x\n"},
+    ],
+)
+def test_what_depends_on_nothing_needs_no_environment(files: Files) -> None:
+    (recipe,) = recognise(files, lambda _: True)
+    assert (recipe.name, recipe.prepare, recipe.host) == ("", (), "")
+    assert environments_text([recipe], {}) == ""
 
 
 def test_the_line_that_says_what_was_found() -> None:
@@ -195,10 +213,10 @@ DOCUMENTED = {
     },
     "uv": {"pyproject.toml": b"", "uv.lock": b""},
     "poetry": {"pyproject.toml": b"", "poetry.lock": b""},
-    "npm": {"package.json": b"{}", "package-lock.json": b"{}"},
-    "pnpm": {"package.json": b"{}", "pnpm-lock.yaml": b""},
-    "cargo": {"Cargo.toml": b"", "Cargo.lock": b""},
-    "go": {"go.mod": b"", "go.sum": b""},
+    "npm": {"package.json": NODE, "package-lock.json": b"{}"},
+    "pnpm": {"package.json": NODE, "pnpm-lock.yaml": b""},
+    "cargo": {"Cargo.toml": CARGO, "Cargo.lock": b""},
+    "go": {"go.mod": GO, "go.sum": b""},
     "Maven": {"pom.xml": b""},
     "make": {"Makefile": b""},
 }
