@@ -169,7 +169,8 @@ def _by_thing(requests: Iterable[GrantRequest]) -> list[tuple[GrantRequest, ...]
 def _question(rows: Sequence[GrantRequest]) -> list[str]:
     first = rows[0]
     thing = "any public host" if first.thing == "*" else display(first.thing)
-    lines = [f"{first.kind.value}  {thing}", f"  would let a pack {allows(first.kind, thing)}"]
+    whom = "the commands below, in a sandbox without your files," if first.command else "a pack"
+    lines = [f"{first.kind.value}  {thing}", f"  would let {whom} {allows(first.kind, thing)}"]
     for row in rows:
         whose = row.pack.partition("@")[0]
         lines.append(f"  {row.digest[:_FEWEST]}  asked by {whose}  {row.place or ''}".rstrip())

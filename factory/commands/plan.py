@@ -47,8 +47,14 @@ def run(command: str, given: Namespace) -> CommandResult:
     by_id = run.catalogue.by_id()
     whys = {planned.pack: explainer.why(by_id[planned.pack]) for planned in plan.packs}
     findings = run.catalogue.all_findings()
+    waiting = {
+        entry.id: found
+        for entry in by_id.values()
+        if entry.usable and (found := run.planner.why_unplannable(entry.id))
+    }
     lines = (
         *_lines(plan, whys, frozen.digest),
+        *(f"  -  {pack}  not planned yet: {one.message}" for pack, (one, *_) in waiting.items()),
         *(("",) if findings else ()),
         *finding_lines(findings),
     )

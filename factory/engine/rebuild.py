@@ -18,6 +18,7 @@ from pathlib import Path
 from factory.engine import wiring
 from factory.engine.divergence import Sides, first_divergence
 from factory.engine.pipeline import RepositoryPipeline
+from factory.engine.run import ENVIRONMENT
 from factory.engine.wiring import Silent, user_keys
 from factory.evidence.attestations import enclose, pae
 from factory.files import fs_guard
@@ -179,6 +180,9 @@ def _again(
     pipeline.begin(Silent())
     try:
         cards = {card.pack: card for card in pipeline.cards() if card.phase == "launch"}
+        for card in pipeline.cards():
+            if card.phase == ENVIRONMENT:
+                pipeline.execute(card)  # a pack whose environment differs has another action
         for pack in _in_order(pipeline, packs):
             problem = _why_not(pipeline, evidence, pack)
             if problem:

@@ -226,7 +226,7 @@ class Planner:
             if pack is None or self.prepared(name) is not None:
                 continue
             declared = self._site.config.environment(name)
-            why = self._failed.get(name, "nothing prepared it in this run")
+            why = self._failed.get(name, "nothing was prepared for its inputs as they are")
             place = pack.place("/environment") if declared is None else declared.place()
             facts: Facts = {"name": name, "why": why}
             found.append(Finding("ENVIRONMENT_NOT_PREPARED", facts, pack=pack.id, location=place))

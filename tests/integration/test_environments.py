@@ -98,7 +98,8 @@ def plan_of(world: World) -> Any:
 
 
 def test_it_is_prepared_once_for_all_and_is_no_change(lived: World) -> None:
-    assert len(prepared(lived)) == 1
+    types = [event["event_type"] for event in lived.events()]
+    assert types[: types.index("integrate.finished")].count("environment.prepared") == 1
     changed = json.loads((lived.state / "bundles/TASK-0001/FILES_CHANGED.json").read_bytes())
     assert [file["path"] for file in changed["files"]] == ["out/said"]
     (place,) = (lived.state / "environments/trees").glob("[0-9a-f]*")
@@ -234,6 +235,8 @@ def test_the_command_lists_shows_and_removes(lived: World) -> None:
     listed = lived.factory("environment", "list", "--json")
     (row,) = json.loads(listed.out)["environments"]
     assert (row["name"], row["state"], row["files"]) == ("deps", "prepared", 3)
+    rebuilt = lived.factory("verify", "--rebuild")
+    assert "rebuild      3 of 3 bundles made again, byte for byte" in rebuilt.out, rebuilt.text
     shown = lived.factory("environment", "show", "deps")
     assert [
         line for line in shown.out.splitlines() if line.startswith(("deps", "  inp", "  out"))
@@ -246,4 +249,6 @@ def test_the_command_lists_shows_and_removes(lived: World) -> None:
     assert "did you mean deps?" in lived.factory("environment", "remove", "dep").text
     assert "removed  deps  3 files" in lived.factory("environment", "remove", "deps").out
     assert not list((lived.state / "environments/trees").glob("*"))
+    planned = lived.factory("plan").out
+    assert planned.count("not planned yet: its environment") == 2, planned
     assert lived.factory("environment", "prepare", "deps").out == "PASS  deps: 3 files, 0.0 MiB\n"
