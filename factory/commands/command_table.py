@@ -77,6 +77,7 @@ GROUPS: tuple[tuple[str, tuple[Subcommand, ...]], ...] = (
                 "init", "init", "start here: write dodo.py, configuration and a first task pack"
             ),
             Subcommand("taskpack", "taskpack", "start a new task pack, or check one"),
+            Subcommand("check", "check", "a small check of files, for acceptance.yml"),
             Subcommand("contract", "contract", "check every pack, schema and configuration"),
             Subcommand("config", "config", "each setting and where it came from"),
             Subcommand("grant", "grant", "what packs ask of you, and your answers"),
