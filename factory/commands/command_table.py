@@ -87,13 +87,14 @@ GROUPS: tuple[tuple[str, tuple[Subcommand, ...]], ...] = (
             Subcommand("keys", "keys", "make, pin and export the keys that sign evidence"),
             Subcommand("doctor", "doctor", "measure what this host can enforce"),
             Subcommand("gc", "gc", "remove what is proved to be superseded or exported"),
+            Subcommand("completion", "completion", "complete commands, packs and runs in a shell"),
         ),
     ),
 )
 
 COMMANDS: tuple[Subcommand, ...] = tuple(command for _, commands in GROUPS for command in commands)
 
-_PURPOSE = "Runs the task packs of a Git repository: isolated, merged, proved."
+PURPOSE = "Runs the task packs of a Git repository: isolated, merged, proved."
 _EXAMPLES = """\
 Examples
   factory init                          in any Git repository, to begin
@@ -108,7 +109,7 @@ Exit codes: 0 PASS, 2 BLOCKED, 1 FAIL, 64 wrong usage, 130 interrupted.
 
 def overview() -> str:
     """Return the text of `factory --help`."""
-    lines = ["usage: factory COMMAND [OPTION…]", "", _PURPOSE]
+    lines = ["usage: factory COMMAND [OPTION…]", "", PURPOSE]
     for title, commands in GROUPS:
         lines += ["", title, *(f"  {command.name:<17}{command.line}" for command in commands)]
     return "\n".join((*lines, "", _EXAMPLES))

@@ -152,6 +152,24 @@ def test_entry_points_name_what_exists() -> None:
         assert importlib.metadata.EntryPoint("", value, "").load()
 
 
+def test_an_installation_puts_one_program_on_the_path() -> None:
+    assert list(PROJECT["project"]["scripts"]) == ["factory"]
+
+
+def test_the_man_page_is_in_step_with_the_commands() -> None:
+    page = (ROOT / "packaging/share/man/man1/factory.1").read_text("utf-8")
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "scripts" / "man.py")],
+        cwd=ROOT,
+        env={"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"},
+        capture_output=True,
+        check=True,
+    )
+    printed = done.stdout.decode("utf-8")
+    assert page == printed, "print it again with scripts/man.py"
+    assert not re.search(r"(?m)^\\&?'|^\.(?!TH|SH|SS|TP|B |nf|fi)", printed)
+
+
 def build_wheel(folder: Path) -> Path:
     """Build the wheel with the locked backend, without network."""
     folder.mkdir()
@@ -174,8 +192,13 @@ def test_wheel_holds_the_packages_only_and_is_reproducible(tmp_path: Path) -> No
     assert {name.split("/")[0] for name in names} == {
         "factory",
         "codex_orchestrator_doit",
+        f"codex_orchestrator-{__version__}.data",
         f"codex_orchestrator-{__version__}.dist-info",
     }
+    plain = [name for name in names if not name.endswith("/")]
+    assert [name.partition(".data/")[2] for name in plain if ".data/" in name] == [
+        "data/share/man/man1/factory.1"
+    ]
     packed = {name for name in names if name.endswith(".py")}
     assert packed == {
         path.relative_to(ROOT).as_posix()
