@@ -34,28 +34,30 @@ _LARGEST_LOCK_FILE = 16 << 20  # bytes
 
 HELP = {
     "init": """\
-usage: factory init
+usage: factory init [--nox]
 
-Start with task packs in this Git repository: writes dodo.py, noxfile.py, factory.toml, .gitignore
-and a first task pack. Where files show how dependencies are installed (pip, uv, poetry, npm, pnpm,
+Start with task packs in this Git repository: writes dodo.py, factory.toml, .gitignore and a
+first task pack. Where files show how dependencies are installed (pip, uv, poetry, npm, pnpm,
 cargo, go, Maven, make), it checks them, in an environment that factory.toml declares; else it takes
 an inventory of the files. What exists already is kept, and no file of the repository is run.
 
-  factory init && doit oneshot
+  factory init && factory oneshot
 
 options
+  --nox                 write a noxfile.py too, with the sessions `contract` and `oneshot` for CI
 """,
 }
 
 
 def define(command: str, parser: Parser) -> None:
-    """Add nothing: there is nothing to choose."""
-    del command, parser
+    """Add the choice of a noxfile.py."""
+    del command
+    parser.add_argument("--nox", action="store_true")
 
 
 def run(command: str, given: Namespace) -> CommandResult:
     """Write what is missing. Raise Refusal."""
-    del command, given
+    del command
     start = here()
     root = repository.root_of(start)
     packs_folder = sound_config(root, {}).packs_folder
@@ -65,6 +67,8 @@ def run(command: str, given: Namespace) -> CommandResult:
         return _ignored_in_base(found, tuple(paths)) if found is not None else frozenset()
 
     added, templates = AddedFiles(root), read_templates("init")
+    if not given.nox:
+        del templates["noxfile.py"]
     recipes = recognise(_top_files(root), _below_usr)
     first = (
         dependencies_pack(recipes, _hosts(root, recipes), read_templates("dependencies"))

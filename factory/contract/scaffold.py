@@ -61,14 +61,16 @@ def begin(
     first: FirstPack,
     packs_folder: str,
 ) -> Begun:
-    """Write what a repository needs and, if it has no task pack yet, a first one. Raise Refusal."""
+    """Write those of a repository's first files that `templates` has and, if it has no task pack
+    yet, a first one. Raise Refusal.
+    """
     written: list[str] = []
     kept: list[str] = []
     imports = IMPORT_BESIDE_ANOTHER if _has_own_factory(added) else IMPORT
     without = any(PACK_FOLDER.fullmatch(name) for name in added.names(packs_folder))
     environments = "" if without else first.environments
     marks = {"@PACKS@": packs_folder, "@IMPORTS@": IMPORT_BESIDE_ANOTHER}
-    for name, path in _TOP.items():
+    for name, path in ((name, path) for name, path in _TOP.items() if name in templates):
         text = filled(templates[name], marks)
         if name == "factory.toml":
             text += environments and f"\n{environments}"
