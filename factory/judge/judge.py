@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 
 from factory.judge import path_guard
+from factory.judge.caches import cache_pattern, ignores_itself
 from factory.judge.judge_set import BUILT_IN, JudgePatterns
 from factory.judge.pack_files import is_output, is_pack_file
 from factory.judge.path_guard import display
@@ -103,7 +104,7 @@ def judge_change(
         broken = (
             _judge_name(rules, change)
             or _judge_kind(change, contents.links)
-            or _judge_scope(rules, change)
+            or _judge_scope(rules, change, contents.ignoring)
             or _judge_pack_file(rules, change, contents.scripts)
         )
         found += [broken] if broken is not None else []
@@ -148,11 +149,13 @@ def is_out_of_scope(findings: Iterable[Finding]) -> bool:
 @dataclass(frozen=True, slots=True)
 class Contents:
     """Contain what judging needs of contents: `links` maps each changed symbolic link to its
-    target, `scripts` are changed files of packs' folders that begin with `#!` before or after.
+    target, `scripts` are changed files of packs' folders that begin with `#!` before or after;
+    `ignoring` are folders that a new .gitignore in them ignores, as caches do.
     """
 
     links: Mapping[str, str]
     scripts: frozenset[str]
+    ignoring: frozenset[str] = frozenset()
 
 
 def read_contents(
@@ -163,16 +166,22 @@ def read_contents(
     """Return what `judge_change` needs of the contents of `changes`; `read` returns blobs by id."""
     links: dict[str, str] = {}
     files: list[tuple[str, str]] = []
+    ignores: dict[str, str] = {}
     for change in changes:
+        new = change.after if change.before is None else None
+        if new is not None and new.mode in _FILES and change.path.endswith("/.gitignore"):
+            ignores[change.path.removesuffix(".gitignore")] = new.oid
         if change.after is not None and change.after.mode == MODE_LINK:
             links[change.path] = change.after.oid
         if change.before is not None and is_pack_file(change.path, _packs_folder(rules)):
             sides = (change.before, change.after)
             files += [(change.path, leaf.oid) for leaf in sides if leaf and leaf.mode in _FILES]
-    wanted = {*links.values(), *(oid for _, oid in files)}
+    wanted = {*links.values(), *ignores.values(), *(oid for _, oid in files)}
     content = read(sorted(wanted)) if wanted else {}
     targets = {path: content[oid].decode("utf-8", "surrogateescape") for path, oid in links.items()}
-    return Contents(targets, frozenset(path for path, oid in files if content[oid][:2] == b"#!"))
+    scripts = frozenset(path for path, oid in files if content[oid][:2] == b"#!")
+    ignoring = frozenset(at for at, oid in ignores.items() if ignores_itself(content[oid]))
+    return Contents(targets, scripts, ignoring)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +207,11 @@ def _findings(rules: Rules, broken: Iterable[_Broken]) -> list[Finding]:
         alike.setdefault((each.finding, each.facts), []).append(each.path)
     places: list[tuple[str, Facts, str]] = []
     for (finding, facts), paths in alike.items():
+        if any(name == "discard" for name, _ in facts):
+            folder = display(_common_folder(paths)) or "./"
+            cache: Facts = {"case": "cache", "count": len(paths), "folder": folder, **dict(facts)}
+            places.append((finding, cache, ""))
+            continue
         for folder, members in _grouped(paths):
             place: Facts = {"case": "file", "path": display(members[0])}
             if len(members) > 1:
@@ -210,7 +224,7 @@ def _findings(rules: Rules, broken: Iterable[_Broken]) -> list[Finding]:
             pattern = display(_pattern(folder, members))
             places.append((finding, {**place, **dict(facts)}, pattern))
     patterns = {
-        finding: tuple(pattern for name, _, pattern in places if name == finding)
+        finding: tuple(pattern for name, _, pattern in places if name == finding and pattern)
         for finding in ("SCOPE_OUTSIDE_ALLOWED", "INPUT_HIDDEN_CHANGED")
     }
     return [_finding(rules, name, facts, pattern, patterns) for name, facts, pattern in places]
@@ -253,6 +267,8 @@ def _finding(
 ) -> Finding:
     """Return the finding about one place; `patterns` would allow all places of its kind."""
     add: Facts = {"add": pattern}
+    if facts.get("case") == "cache":
+        return Finding(name, facts, pack=rules.pack, location=rules.allowed_at)
     if name == "SCOPE_OUTSIDE_ALLOWED":
         allowed = rules.allowed.sources
         more: Facts = {**add, "allowed": allowed, "allow": (*allowed, *patterns[name])}
@@ -304,7 +320,7 @@ def _judge_kind(change: Difference, links: Mapping[str, str]) -> _Broken | None:
     return None
 
 
-def _judge_scope(rules: Rules, change: Difference) -> _Broken | None:
+def _judge_scope(rules: Rules, change: Difference, ignoring: frozenset[str]) -> _Broken | None:
     path = change.path
     if rules.denied.matches(path):
         sources = rules.denied.sources
@@ -312,7 +328,8 @@ def _judge_scope(rules: Rules, change: Difference) -> _Broken | None:
         keep = tuple(each for each in sources if each not in denying)
         return _Broken("SCOPE_DENIED", path, (("denied", denying), ("keep", keep)))
     if not rules.allowed.matches(path):
-        return _Broken("SCOPE_OUTSIDE_ALLOWED", path)
+        cache = cache_pattern(path, ignoring) if change.before is None else ""
+        return _Broken("SCOPE_OUTSIDE_ALLOWED", path, (("discard", (cache,)),) if cache else ())
     return None
 
 

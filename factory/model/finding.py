@@ -125,3 +125,11 @@ def owner_of(pack: str, facts: Facts) -> str:
     all of its packs, or it is about the run.
     """
     return f"{pack}: " if pack and not facts.get("packs") else ""
+
+
+def last_line_of(facts: Facts) -> str:
+    """Return the last line of the log of the command that a finding is about; "" if it names
+    none.
+    """
+    last = facts.get("last", "")
+    return last if "label" in facts and isinstance(last, str) else ""

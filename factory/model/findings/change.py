@@ -33,6 +33,9 @@ _MANY: Facts = {
 }
 
 
+_CACHE: Facts = {"case": "cache", "count": 6, "folder": ".c/", "discard": ("**/.c/",)}
+
+
 def _two(**facts: str | tuple[str, ...]) -> tuple[Facts, ...]:
     """Return examples for one path and for many."""
     return ({"case": "file", "path": "docs/a.md", **facts}, {**_MANY, **facts})
@@ -57,13 +60,23 @@ _COMMAND: Facts = {"label": "tests-1", "run": "pytest -q"}
 CHANGE: Mapping[str, CatalogueEntry] = {
     "SCOPE_OUTSIDE_ALLOWED": error(
         "a path outside the declared scope was changed",
-        sentence=_of_files(
-            "was changed; scope allows {allowed}", "were changed; scope allows {allowed}"
-        ),
-        hint=_both("If this is intended, add {add:yaml} to scope.allowed_paths."),
-        remedy="allow it with: scope: {{allowed_paths: {allow:yaml}}}",
-        examples=_two(
-            allowed=("src/**",), add="docs/a.md", allow=("src/**", "docs/a.md", "build/")
+        sentence={
+            **_of_files(
+                "was changed; scope allows {allowed}", "were changed; scope allows {allowed}"
+            ),
+            "cache": "a cache outside the scope was written, {count:file|files} below {folder}",
+        },
+        hint={
+            **_both("If this is intended, add {add:yaml} to scope.allowed_paths."),
+            "cache": "To throw it away, add to task.yml: discard: {discard:yaml}",
+        },
+        remedy={
+            **_both("allow it with: scope: {{allowed_paths: {allow:yaml}}}", ""),
+            "cache": "allow it with: discard: {discard:yaml}",
+        },
+        examples=(
+            *_two(allowed=("src/**",), add="docs/a.md", allow=("src/**", "docs/a.md", "build/")),
+            _CACHE,
         ),
     ),
     "SCOPE_DENIED": error(
@@ -382,7 +395,7 @@ CHANGE: Mapping[str, CatalogueEntry] = {
     # steps, acceptance and artifacts
     "STEP_FAILED": error(
         "a step did not end with 0",
-        sentence="{label} `{run}` ended with {rc}, expected 0; its last line: {last}",
+        sentence="{label} `{run}` ended with {rc}",
         hint="Read it with: factory print-report --pack {log_of} --log {label}",
         remedy="nothing in the contract can allow it; mend what {label} runs, or the step itself",
         examples=({"label": "step-1", "run": "make", "rc": 2, "last": "No rule", "log_of": "T-1"},),
@@ -390,7 +403,7 @@ CHANGE: Mapping[str, CatalogueEntry] = {
     "CHECK_FAILED": error(
         "an acceptance command did not end with 0",
         sentence={
-            "rc": "{label} `{run}` ended with {rc}, expected 0; its last line: {last}",
+            "rc": "{label} `{run}` ended with {rc}",
             "runner": "{label} `{run}` ended with 0, and its runner says: {said}",
         },
         hint={

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from factory.judge.caches import ignores_itself
 from factory.judge.judge import (
     Contents,
     Rules,
@@ -18,6 +19,7 @@ from factory.judge.judge import (
     judge_lines,
     judge_oddities,
     new_files_dropped,
+    read_contents,
     rules_of,
     split_artifacts,
 )
@@ -284,6 +286,43 @@ def test_the_remedy_covers_all_that_is_outside(paths: list[str], patterns: list[
 def test_no_path_is_lost_in_a_group(paths: list[str]) -> None:
     every = [f"{path}{n}" for path in paths for n in range(2)]
     assert sum(int(str(count)) for _, count in grouped(every)) == len(every)
+
+
+def test_a_cache_is_one_finding_that_names_the_pattern_that_throws_it_away() -> None:
+    names = ("src/__pycache__/a.pyc", "src/b/__pycache__/c.pyc", "made/.gitignore", "made/x.o")
+    changes = (*map(added, names), added("made.txt"), Difference("made/old.o", leaf("x"), None))
+    contents = read_contents(RULES, changes, lambda oids: dict.fromkeys(oids, b"# by a tool\n*\n"))
+    result = Tree({}).changed({change.path: change.after for change in changes})
+    found = [
+        (one.facts.get("case"), one.message, one.hint, one.remedy)
+        for one in judge_change(RULES, changes, result, contents)
+    ]
+    allowed = "scope allows docs/**"
+    assert [row[:2] for row in found] == [
+        ("cache", "a cache outside the scope was written, 2 files below src/"),
+        ("cache", "a cache outside the scope was written, 2 files below made/"),
+        ("file", f"made.txt was changed; {allowed}"),
+        ("file", f"made/old.o was changed; {allowed}"),
+    ]
+    assert found[0][2] == 'To throw it away, add to task.yml: discard: ["**/__pycache__/"]'
+    assert found[1][3] == 'allow it with: discard: ["made/"]'
+    assert "__pycache__" not in found[2][3]
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"*\n", True),
+        (b"# x\n\n/*\n!.gitignore\n", True),
+        (b"*\n!keep\n", False),
+        (b"*.o\n", False),
+        (b"", False),
+    ],
+)
+def test_a_folder_ignores_itself_only_where_all_of_it_is_ignored(
+    content: bytes, expected: bool
+) -> None:
+    assert ignores_itself(content) is expected
 
 
 def test_a_remedy_against_a_denial_keeps_the_other_denials() -> None:
