@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from factory.model.evidence import (
     CheckRecord,
     FileRecord,
@@ -16,7 +18,7 @@ from factory.model.evidence import (
     RunStatus,
     StatusDocument,
 )
-from factory.report.run_view import BundleView, RunView
+from factory.report.run_view import BundleView, RunView, Span, WhenAndWhere
 
 
 def finding(kind: str, message: str, **more: object) -> FindingRecord:
@@ -133,7 +135,12 @@ def spoilt(text: str) -> RunView:
     verdict = status(
         status="FAIL",
         base_ref=text,
-        packs=(line("TASK-0101", title=text, domain=text, why=text, status="BLOCKED"), line(text)),
+        packs=(
+            line(
+                "TASK-0101", title=text, domain=text, why=text, status="BLOCKED", artifacts=(text,)
+            ),
+            line(text),
+        ),
         findings=rows,
         rechecks=(
             RecheckRecord(
@@ -150,4 +157,7 @@ def spoilt(text: str) -> RunView:
         label=name, path=f"LOGS/{name}.log", sha256="5" * 64, bytes=1, truncated=False, rc=1
     )
     own = bundle("TASK-0101", check("tests-1", text, 1), excerpts={"tests-1": f"{text}\n{text}"})
-    return RunView(verdict, changed(text, "a.bin"), {"TASK-0101": own}, LogIndex(logs=(log,)))
+    own = replace(own, patch=("diff --git a/x b/x", "@@ -1 +1 @@", f"-{text}", f"+{text}", text))
+    facts = WhenAndWhere(text, "2026-11-22T10:15:02.000Z", 1500, text, (Span(text, 0, 70_000),))
+    logs = LogIndex(logs=(log,))
+    return RunView(verdict, changed(text, "a.bin"), {"TASK-0101": own}, logs, facts)

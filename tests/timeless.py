@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 
 from factory.model.evidence_text import EvidenceError
-from factory.model.layout import ATTESTATIONS
+from factory.model.layout import ATTESTATIONS, INTEGRATOR
 from factory.strict import canonical
 from factory.strict.json import parse
 from factory.strict.values import child
@@ -17,8 +17,9 @@ TIMED_SUBJECTS = (
     ATTESTATIONS.ledger,
     ATTESTATIONS.checkpoint,
     ATTESTATIONS.proof,
+    INTEGRATOR.report_page,
 )
-TIMED_LISTS = (ATTESTATIONS.files_list,)
+TIMED_LISTS = (ATTESTATIONS.files_list, ATTESTATIONS.report_list)
 TIME_BEARING = re.compile(
     r"/predicate/runDetails/metadata/(?:startedOn|finishedOn)|/predicate/timeVerified"
     r"|/predicate/runDetails/builder/id"  # it names the class of host

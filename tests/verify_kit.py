@@ -46,13 +46,13 @@ from factory.model.evidence import (
     StatusDocument,
 )
 from factory.model.evidence_text import format_document, parse_document, sha256
-from factory.model.layout import INTEGRATOR
+from factory.model.layout import IN_RUN, INTEGRATOR
 from factory.model.ledger_chain import format_event
 from factory.model.signing import origin_of
 from factory.model.statement import ProvenanceStatement, SummaryStatement, TestResultStatement
 from factory.report import text as report_text
 from factory.report.renderings import rendered
-from factory.report.run_view import BundleView, RunView
+from factory.report.run_view import BundleView, RunView, facts_of
 from factory.verify import (
     bundle_documents,
     comparison,
@@ -320,7 +320,8 @@ def _render(run: Memory, verdict: RunStatus, changed: FilesChanged | None) -> No
         said = _said(run, line.pack) if line.bundle_sha256 else None
         if said is not None:
             bundles[line.pack] = BundleView(said)
-    run.files |= rendered(INTEGRATOR, RunView(verdict, changed, bundles))
+    facts = facts_of(events_of(run), run.files.get(IN_RUN.raw.enforcement, b""))
+    run.files |= rendered(INTEGRATOR, RunView(verdict, changed, bundles, facts=facts))
 
 
 def _merge(run: Memory) -> None:

@@ -44,8 +44,11 @@ class Ended:
 
     @property
     def said(self) -> str:
-        """Return standard output without the line that names the policy; there must be one."""
-        lines = self.out.splitlines(keepends=True)
+        """Return standard output without the line that names the policy, which must be there, and
+        without what may be typed next.
+        """
+        before, _, _ = self.out.partition("\nNext      ")
+        lines = f"{before.rstrip()}\n".splitlines(keepends=True)
         others = [line for line in lines if not line.startswith("Policy    ")]
         assert len(others) == len(lines) - 1, self.text
         return "".join(others)

@@ -19,7 +19,15 @@ from typing import TYPE_CHECKING, Protocol, cast
 from factory.commands.command_table import COMMANDS, Subcommand, overview
 from factory.model.errors import FactoryError, Interrupted, Refusal, UsageError
 from factory.model.verdict import EXIT_INTERRUPTED, EXIT_USAGE, Status
-from factory.report.terminal import lost, own_lines, sanitize, tolerate, unwritten, write_lines
+from factory.report.terminal import (
+    fitted,
+    lost,
+    own_lines,
+    sanitize,
+    tolerate,
+    unwritten,
+    write_lines,
+)
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -135,7 +143,7 @@ def _answered(
                 stop_like_ctrl_c(stack)
             answer = module.run(command.name, given)
     except Refusal as refusal:
-        write_lines(sys.stderr, finding_lines(refusal.findings))
+        write_lines(sys.stderr, fitted(finding_lines(refusal.findings), sys.stderr, os.environ))
         return CommandResult(Status.BLOCKED, findings=refusal.findings), refusal.exit_code
     except Interrupted as error:
         _complain(error.sentence)
@@ -171,7 +179,9 @@ def _render(command: Subcommand, given: Namespace, answer: CommandResult, code: 
     if given.json:
         write_lines(sys.stdout, own_lines(document_of(command.name, answer, code)))
     else:
-        write_lines(sys.stdout, map(sanitize, answer.lines))
+        lines = map(sanitize, answer.lines)
+        fits = lines if answer.verbatim else fitted(lines, sys.stdout, os.environ)
+        write_lines(sys.stdout, fits)
     annotate(sys.stderr, os.environ, answer.findings)
     if given.json_out is not None:
         try:
@@ -201,4 +211,4 @@ def _write_document(file: Path, document: str) -> None:
 
 
 def _complain(line: str) -> None:
-    write_lines(sys.stderr, (sanitize(line),))
+    write_lines(sys.stderr, fitted((sanitize(line),), sys.stderr, os.environ))

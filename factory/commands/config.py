@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 
 from factory.commands.options import Parser, add_refs, flags_of, here
@@ -49,11 +49,7 @@ def run(command: str, given: Namespace) -> CommandResult:
     user_file = str(user_config_file())
     rows = [_row(setting, config, user_file) for setting in SETTINGS]
     width = max(len(row["name"]) for row in rows)
-    wide = min(40, max(len(row["value"]) for row in rows))
-    lines = [
-        f"{row['name']:<{width}}  {row['value']:<{wide}}  {row['direction']:<8}  {row['source']}"
-        for row in rows
-    ]
+    lines = config_lines(rows)
     status = of_findings(findings)
     asked = open_requests() if status is Status.PASS else ()
     policy = (
@@ -61,7 +57,7 @@ def run(command: str, given: Namespace) -> CommandResult:
         if config.policy_commit
         else "the work tree's, since policy_ref is not set"
     )
-    lines.append(f"{'policy':<{width}}  {policy}")
+    lines += ["", f"{'policy':<{width}}  {policy}"]
     if asked:
         count = f"{counted(len(asked), 'request')} that you have not granted; see: factory grant"
         lines.append(f"{'asked':<{width}}  {count}")
@@ -73,6 +69,50 @@ def run(command: str, given: Namespace) -> CommandResult:
     }
     told_lines = (*lines, *(("",) if findings else ()), *finding_lines(findings))
     return CommandResult(status, told_lines, findings, details=details)
+
+
+_MAY = {
+    "neutral": "a repository may set it",
+    "tightens": "a repository may only make it stricter",
+    "request": "a repository may ask for it, and you grant it",
+    "user": "yours alone",
+}
+_BYTES = {"memory", "disk", "output"}
+
+
+def config_lines(rows: Sequence[Mapping[str, str]]) -> list[str]:
+    """Return the settings as tables for a person: first what somebody set, with where, then the
+    defaults; in both by who may set it.
+    """
+    width = max(len(row["name"]) for row in rows)
+    lines: list[str] = []
+    for title, kept in (
+        ("Set, beyond the defaults", [row for row in rows if row["source"] != "default"]),
+        ("Defaults", [row for row in rows if row["source"] == "default"]),
+    ):
+        lines += ["", title] if lines and kept else [title] if kept else []
+        for direction, who in _MAY.items():
+            shown = [row for row in kept if row["direction"] == direction]
+            lines += [f"  {who}"] if shown else []
+            for row in shown:
+                where = "" if row["source"] == "default" else f"   ({row['source']})"
+                lines.append(f"    {row['name']:<{width}}  {_with_unit(row)}{where}")
+    return lines
+
+
+def _with_unit(row: Mapping[str, str]) -> str:
+    """Return a value with its unit, a whole number of GiB or MiB as such."""
+    section, _, key = row["name"].partition(".")
+    value = row["value"]
+    if section == "ceilings" and key == "timeout" and value.isdecimal():
+        return f"{value} s"
+    if section != "ceilings" or key not in _BYTES or not value.isdecimal():
+        return value
+    number = int(value)
+    for size, unit in ((1 << 30, "GiB"), (1 << 20, "MiB")):
+        if number and number % size == 0:
+            return f"{number // size} {unit}"
+    return f"{value} bytes"
 
 
 def _row(setting: Setting, config: Config, user_file: str) -> dict[str, str]:

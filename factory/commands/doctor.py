@@ -62,10 +62,7 @@ def run(command: str, given: Namespace) -> CommandResult:
     """Examine the host."""
     del command
     checkup = _check_up(here())
-    width = max(len(row.topic) for row in checkup.rows)
-    mark = max(len(each.value) for each in Mark)
-    lines = [f"{row.mark.value:<{mark}}  {row.topic:<{width}}  {row.text}" for row in checkup.rows]
-    lines += [*(("",) if checkup.findings else ()), *finding_lines(checkup.findings)]
+    lines = doctor_lines(checkup)
     good = (
         "this host can enforce what is required"
         if checkup.status is Status.PASS
@@ -73,7 +70,7 @@ def run(command: str, given: Namespace) -> CommandResult:
     )
     details: dict[str, Any] = {
         "rows": [
-            {"topic": row.topic, "state": row.mark.value, "text": row.text} for row in checkup.rows
+            {"topic": row.topic, "state": row.mark.value, "text": row.whole} for row in checkup.rows
         ]
     }
     if given.backends:
@@ -96,6 +93,32 @@ def run(command: str, given: Namespace) -> CommandResult:
         checkup.findings,
         details=details,
     )
+
+
+def doctor_lines(checkup: Checkup) -> list[str]:
+    """Return the rows as tables for a person, one for host, sandbox, properties and what lies here;
+    in each, what is not in order comes first. Then the findings.
+    """
+    width = max(len(row.topic) for row in checkup.rows)
+    mark = max(len(each.value) for each in Mark)
+    lines: list[str] = []
+    properties = {each.value for each in Property}
+    groups = {"Host": _HOST, "Sandbox": {"sandbox"}, "Enforced, as tried": properties}
+    named = set().union(*groups.values())
+    groups["Here"] = {row.topic for row in checkup.rows} - named
+    for title, topics in groups.items():
+        rows = sorted(
+            (row for row in checkup.rows if row.topic in topics),
+            key=lambda row: row.mark is Mark.GOOD,
+        )
+        lines += ["", title] if lines and rows else [title] if rows else []
+        for row in rows:
+            lines.append(f"  {row.topic:<{width}}  {row.mark.value:<{mark}}  {row.text}")
+            lines += [f"    {name:<{width + mark}}  {value}" for name, value in row.facts]
+    return [*lines, "", *finding_lines(checkup.findings)]
+
+
+_HOST = {"system", "git", "python", "doit"}
 
 
 def _ladder(measured: tuple[tuple[str, Enforcement], ...]) -> list[str]:

@@ -23,8 +23,8 @@ from factory.model.layout import INTEGRATOR, RunFolder, shown
 from factory.model.verdict import Status
 from factory.plan.site import Site
 from factory.report.answer import CommandResult, finding_lines
+from factory.report.brief import brief
 from factory.report.terminal import plain
-from factory.report.text import brief
 
 HELP = {
     "summary": (
@@ -101,7 +101,11 @@ def run(command: str, given: Namespace) -> CommandResult:
     if not given.log:
         text += f"\nSignature: {signature_status(site, found)}\n"
     return CommandResult(
-        Status.PASS, tuple(map(plain, text.splitlines())), run_id=found, details={"text": text}
+        Status.PASS,
+        tuple(map(plain, text.splitlines())),
+        run_id=found,
+        details={"text": text},
+        verbatim=bool(given.log),
     )
 
 

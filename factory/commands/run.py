@@ -187,8 +187,15 @@ def _run_opened(
             f"Branch    none was made: the run ended {answer.status.value}, and a branch has the"
             " result of a PASS"
         )
-        return replace(answer, lines=(*answer.lines, why))
+        done, steps = _before_next(answer.lines)
+        return replace(answer, lines=(*done, why, *steps))
     return answer
+
+
+def _before_next(lines: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the lines before those that say what may be typed next, and these."""
+    at = next((n for n, line in enumerate(lines) if line.startswith("Next ")), len(lines))
+    return lines[:at], lines[at:]
 
 
 def _names(command: str, pipeline: RepositoryPipeline, packs: tuple[str, ...]) -> list[str]:
@@ -242,6 +249,7 @@ def _reached(cards: tuple[Card, ...], names: Iterable[str]) -> tuple[Card, ...]:
 
 def _with_branch(pipeline: RepositoryPipeline, answer: CommandResult) -> CommandResult:
     from factory.engine.branch import make_branch
+    from factory.engine.summary import next_lines
 
     card = next(card for card in pipeline.cards() if card.phase == "integrate")
     marker = pipeline.site.markers.load(card)
@@ -255,13 +263,18 @@ def _with_branch(pipeline: RepositoryPipeline, answer: CommandResult) -> Command
         lines.append(
             "          its task packs differ from the base commit, so the run cannot be published"
         )
-    kept = tuple(
-        line for line in answer.lines if not line.startswith("Next      factory integrate --branch")
+    kept, _ = _before_next(answer.lines)
+    steps = next_lines(
+        (
+            (f"git log -p HEAD..{made.name}", "look at it"),
+            (f"git merge {made.name}", "take it into your own branch"),
+            (f"git push origin {made.name}", "show it to others"),
+        )
     )
     branch = {"name": made.name, "commit": made.commit, "tree": made.tree, "created": made.fresh}
     return CommandResult(
         answer.status,
-        (*kept, *lines),
+        (*kept, *lines, *steps),
         answer.findings,
         made.run_id,
         {**answer.details, "branch": branch},

@@ -126,7 +126,10 @@ def _lines(why: Why) -> list[str]:
     elif why.findings:
         lines.append("")
     for finding in why.findings:
-        lines += (*finding_lines((finding,), "  "), f"      {sanitize(finding.remedy)}")
+        lines += (
+            *finding_lines((finding,), "  ", owned=False),
+            f"      {sanitize(finding.remedy)}",
+        )
     return lines
 
 

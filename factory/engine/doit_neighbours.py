@@ -54,7 +54,7 @@ from factory.engine.polite_stop import undo_in_child
 from factory.model.errors import FactoryError, InternalError
 from factory.model.verdict import EXIT_INTERRUPTED, Status
 from factory.report.streams import tolerate
-from factory.report.terminal import lost, sanitize, unwritten, write_lines
+from factory.report.terminal import fitted, lost, sanitize, unwritten, write_lines
 
 if TYPE_CHECKING:
     from factory.report.progress import Display
@@ -437,7 +437,7 @@ class SharedReporter(CardReporter):
         lines = map(sanitize, self.closing.lines)
         out = self._inner.outstream if self._apart else sys.stderr
         if not isinstance(self._inner, ZeroReporter):
-            write_lines(out, lines)
+            write_lines(out, fitted(lines, out, os.environ))
         from factory.report.annotations import annotate
 
         annotate(sys.stderr, os.environ, self.closing.findings)

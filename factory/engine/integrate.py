@@ -58,7 +58,10 @@ def integrate_card(card: Card, run: Run) -> CardOutcome:
     whole = status is Status.PASS
     packs = [planned.pack for planned in run.plan.document.packs] if whole else _passed(run, status)
     if not whole and not packs:
-        return CardOutcome(status, replaced, "nothing merged")
+        launched = (other for other in earlier if other.phase == "launch")
+        left = sum(run.status_of(other.name) is not Status.PASS for other in launched)
+        why = f"not done: {counted(left, 'pack')} did not PASS" if left else "nothing merged"
+        return CardOutcome(status, replaced, why)
     _integrate(run, with_packs(run.plan.document, packs))
     found = (*replaced, *run.integrated.findings)
     again = {(row.pack, row.label) for row in run.integrated.rechecks}

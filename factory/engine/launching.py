@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from factory.engine.builder_facts import host_class, own_code
 from factory.engine.run import CardOutcome, Run
-from factory.engine.summary import findings_of, pack_headline
+from factory.engine.summary import findings_of, pack_headline, short_reason
 from factory.files import fs_guard
 from factory.model.card import Card
 from factory.model.errors import Refusal
@@ -78,7 +78,8 @@ def _launch_card(card: Card, run: Run, key: Callable[[], str]) -> CardOutcome:
         *findings_of(launched.status),
         *egress.remarks(planned.pack, launched.connections, planned.limits),
     )
-    return CardOutcome(launched.verdict, findings, pack_headline(launched.status) + altered)
+    headline = short_reason(findings) or pack_headline(launched.status)
+    return CardOutcome(launched.verdict, findings, headline + altered)
 
 
 def refused_by_preflight(card: Card, run: Run) -> tuple[Finding, ...] | None:

@@ -7,6 +7,7 @@ not decided.
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 
@@ -20,11 +21,13 @@ from factory.evidence import settle
 from factory.evidence.signing import signing_record
 from factory.judge.status_eval import combine, of_findings
 from factory.model.card import Card, Closing
+from factory.model.command_kind import CommandKind
 from factory.model.errors import Refusal
 from factory.model.events import PackReproducible
 from factory.model.evidence import FilesChanged, PackLine, RunStatus, StatusDocument
 from factory.model.evidence_text import finding_of, finding_record, parse_document
-from factory.model.finding import Finding
+from factory.model.finding import Finding, last_line_of
+from factory.model.findings.catalogue import CATALOGUE
 from factory.model.forms import branch_of
 from factory.model.inert import for_eyes
 from factory.model.judged import AfterName, AskedRecord, JudgedCheckRecord, JudgedRecord
@@ -32,7 +35,10 @@ from factory.model.layout import RunFolder
 from factory.model.verdict import Status
 from factory.model.wording import counted
 from factory.plan.site import Site
-from factory.report.text import brief, change_text, finding_lines, policy_text
+from factory.report.brief import brief
+from factory.report.run_view import last_lines
+from factory.report.step_summary import VARIABLE, append_summary
+from factory.report.text import change_text, finding_lines, policy_text
 from factory.run.reading import load_status
 from factory.run.shown import shown_by
 from factory.sandbox.properties import Enforcement
@@ -53,6 +59,23 @@ def pack_headline(status: StatusDocument) -> str:
     tried = [row.facts for row in status.findings if row.id in ("RETRIED", "RETRY_BLOCKED")]
     more = "".join(f", attempts: {facts['number']} of {facts['most']}" for facts in tried)
     return f"{change}{more}"
+
+
+def short_reason(findings: Iterable[Finding]) -> str:
+    """Return in a few words what keeps a pack from PASS, as in `tests-1 ended with 1, and 2 more`;
+    "" where nothing does.
+    """
+    blocking = [finding for finding in findings if finding.blocks]
+    if not blocking:
+        return ""
+    facts = blocking[0].facts
+    words = CATALOGUE[blocking[0].id].meaning
+    if "label" in facts and "rc" in facts:
+        words = f"{facts['label']} ended with {facts['rc']}"
+    elif blocking[0].id == "SCOPE_OUTSIDE_ALLOWED":
+        words = f"{counted(int(str(facts.get('count', 1))), 'file')} outside its scope"
+    more = len(blocking) - 1
+    return f"{words}, and {more} more" if more else words
 
 
 def merge_headline(result: Integrated, paid: int = 0) -> str:
@@ -220,8 +243,8 @@ def _line(
     bundle = load_status(site.store, entry.id, folder) or load_status(site.store, entry.id)
     fresh = bundle is not None and entry.usable and entry.id not in run.refused
     manifest = site.store.sha256(folder.bundle(entry.id).manifest) if fresh else ""
-    ok = sum(check.rc == 0 for check in bundle.checks) if bundle is not None and fresh else 0
     judged = bundle.judged if bundle is not None and fresh else JudgedRecord()
+    checks = _checks_of(bundle) if bundle is not None and fresh else ()
     return PackLine(
         pack=entry.id,
         title=entry.pack.title if entry.pack is not None else "",
@@ -231,8 +254,8 @@ def _line(
         files_changed=bundle.files_changed if bundle is not None and fresh else 0,
         lines_added=bundle.lines_added if bundle is not None and fresh else 0,
         lines_removed=bundle.lines_removed if bundle is not None and fresh else 0,
-        checks_ok=ok,
-        checks=len(bundle.required) if bundle is not None and fresh else 0,
+        checks_ok=sum(checks),
+        checks=len(checks),
         asked=asked_of(bundle) if bundle is not None and fresh else (),
         judge_changed=len(judged.files),
         judge_permitted=sum(row.permitted for row in judged.files),
@@ -242,6 +265,15 @@ def _line(
         network=entry.pack.constraints.network.shown if entry.pack is not None else (),
         reproducible=fresh and _reproducible(site, entry, bundle, manifest),
     )
+
+
+def _checks_of(bundle: StatusDocument) -> list[bool]:
+    """Return for each acceptance command of a bundle whether it ran and ended with 0; steps are no
+    checks.
+    """
+    ended = {check.label: check.rc for check in bundle.checks}
+    steps = f"{CommandKind.STEP.value}-"
+    return [ended.get(label) == 0 for label in bundle.required if not label.startswith(steps)]
 
 
 def asked_of(status: StatusDocument) -> tuple[AskedRecord, ...]:
@@ -298,10 +330,64 @@ def closing(run: Run, status: Status, asked: Collection[str], executed: frozense
         finding for card in run.cards if card.name in asked for finding in run.result_of(card)[1]
     )
     ended = _closing(run, status, asked, executed)
-    lines = [*ended.lines]
-    at = -1 if lines[-1].startswith("Next ") else len(lines)
-    lines.insert(at, _policy_line(run.site))
-    return replace(ended, lines=tuple(lines), findings=found)
+    steps = _next_steps(run, status, ended.run_id, executed, found)
+    lines = (*ended.lines, _policy_line(run.site), *_warnings(run), *next_lines(steps))
+    return replace(ended, lines=lines, findings=found)
+
+
+def _warnings(run: Run) -> tuple[str, ...]:
+    """Append the report of a run that was settled in this process to the summary of a CI job, and
+    return a line where that failed.
+    """
+    if not os.environ.get(VARIABLE) or not run.id or run.named != run.id:
+        return ()
+    report = run.site.store.read(RunFolder.of(run.id).integrator.report) or b""
+    problem = append_summary(os.environ, report)
+    return (f"warning: {problem}; the report is where it says above",) if problem else ()
+
+
+REPORT_STEP = ("factory open-run", "the report, with every log")
+
+
+def next_lines(steps: Iterable[tuple[str, str]]) -> list[str]:
+    """Return the lines that name what a person may type next; a step is a command and what it is
+    for.
+    """
+    rows = list(steps)
+    width = max((len(command) for command, _ in rows), default=0)
+    return [
+        f"{'' if number else 'Next':<10}{command:<{width}}   {why}"
+        for number, (command, why) in enumerate(rows)
+    ]
+
+
+def _next_steps(
+    run: Run, status: Status, run_id: str, executed: frozenset[str], found: tuple[Finding, ...]
+) -> list[tuple[str, str]]:
+    """Return what a person may do after a run that ended so."""
+    report = [REPORT_STEP] if run.named else []
+    if run_id and not run.named:
+        return [("factory oneshot", "finish the run that was cut off")]
+    if status is not Status.PASS:
+        blocked = [finding.packs for finding in found if finding.blocks and finding.packs]
+        if blocked:
+            return [
+                (f"factory why {blocked[0][0]}", "what changed, and what would allow it"),
+                *report,
+            ]
+        return [*report, ("factory oneshot", "again, once what is named above is mended")]
+    if not run_id:
+        return [("factory oneshot", "all phases, with a report")]
+    site = run.site
+    if "integrate" not in executed or room_for(site.refs, site.config, run_id):
+        return report
+    name = branch_of(site.config.result_branch, run_id)
+    integrate = " ".join(("factory integrate", *run.only, "--branch"))
+    return [
+        (integrate, f"put the result on {name}"),
+        ("factory verify", "check every byte of it again"),
+        *report,
+    ]
 
 
 def _policy_line(site: Site) -> str:
@@ -335,12 +421,6 @@ def _closing(run: Run, status: Status, asked: Collection[str], executed: frozens
             f" {counted(run.site.ledger.state().head.seq, 'event')}"
         ),
     ]
-    site = run.site
-    passed = status is Status.PASS and "integrate" in executed
-    if passed and not room_for(site.refs, site.config, run_id):
-        name = branch_of(site.config.result_branch, run_id)
-        words = " ".join(("factory integrate", *run.only, "--branch"))
-        lines.append(f"Next      {words}     put the result on {name}")
     return Closing(status, tuple(lines), run_id)
 
 
@@ -365,7 +445,7 @@ def unchanged(run: Run) -> Closing:
     run_id = next((marker.run_id for card, marker in markers if card.phase == "integrate"), "")
     packs = sum(card.phase == "launch" for card in run.cards)
     found = unique(finding for _, marker in markers for finding in marker.findings)
-    lines = (_unchanged_line(run_id, packs), _policy_line(run.site))
+    lines = (_unchanged_line(run_id, packs), _policy_line(run.site), *next_lines([REPORT_STEP]))
     return Closing(Status.PASS, lines, run_id, found)
 
 
@@ -399,12 +479,14 @@ def _blocking_lines(run: Run, asked: Collection[str]) -> list[str]:
             if finding not in known:
                 known.append(finding)
     lines: list[str] = []
-    whole, rest = sorted(by_pack)[:_TOLD_WHOLE], sorted(by_pack)[_TOLD_WHOLE:]
+    # What blocks comes first: of many packs only the first few are shown whole.
+    order = sorted(by_pack, key=lambda pack: (not any(f.blocks for f in by_pack[pack]), pack))
+    whole, rest = order[:_TOLD_WHOLE], order[_TOLD_WHOLE:]
     for pack in whole:
-        rows = [
-            row for finding in by_pack[pack] for row in finding_lines(finding_record(finding), "  ")
-        ]
-        lines += ["", pack or "the run", *rows]
+        lines += ["", pack or "the run"]
+        for finding in by_pack[pack]:
+            record = finding_record(finding)
+            lines += finding_lines(record, "  ", not pack, _log_end(run, finding))
     if rest:
         lines += [
             "",
@@ -415,6 +497,19 @@ def _blocking_lines(run: Run, asked: Collection[str]) -> list[str]:
         ]
         lines += [f"  {pack}  {_ids(by_pack[pack])}" for pack in rest]
     return lines
+
+
+def _log_end(run: Run, finding: Finding) -> tuple[str, ...]:
+    """Return the last lines of the log of the command that a finding is about; none where there is
+    no such log in this run.
+    """
+    if not last_line_of(finding.facts) or not (run.named or run.id):
+        return ()
+    folder, label = RunFolder.of(run.named or run.id), str(finding.facts["label"])
+    path = folder.bundle(finding.pack).log(label)
+    if finding.facts.get("tree") == "merged":
+        path = folder.integrator.log(f"{finding.pack}.{label}")
+    return last_lines(run.site.store.read(path) or b"")
 
 
 def _ids(findings: Iterable[Finding]) -> str:

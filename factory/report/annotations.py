@@ -23,13 +23,18 @@ def annotate(stream: TextIO, environ: Mapping[str, str], findings: Sequence[Find
     """
     if environ.get("GITHUB_ACTIONS") != "true" or not findings:
         return
-    from factory.model.finding import Location  # late: its catalogue costs a start without findings
+    from factory.model.finding import (
+        Location,
+        last_line_of,
+    )  # late: its catalogue costs a start without findings
 
     ordered = sorted(findings, key=lambda finding: not finding.blocks)
     commands = []
     for finding in ordered[:MOST]:
         place = finding.location or Location("")
-        text = f"{finding.attributed} {finding.hint}".rstrip()
+        last = last_line_of(finding.facts)
+        ends = f": {last}." if last else ""
+        text = f"{finding.attributed}{ends} {finding.hint}".rstrip()
         commands.append(
             annotation(
                 finding.severity.value, finding.id, text, place.file, place.line, place.column

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from factory.model.finding import Finding
+from factory.model.finding import Finding, last_line_of
 from factory.model.findings.entry import Fact
 from factory.model.verdict import Status
 from factory.report.terminal import Shown, sanitize
@@ -25,7 +25,7 @@ _OWN_KEYS = ("schema_version", "command", "status", "exit_code", "run_id", "find
 @dataclass(frozen=True, slots=True)
 class CommandResult:
     """Describe the end of a command: `lines` for people, `details` as more keys of the JSON
-    document.
+    document. `verbatim`: the lines are of a file, and are not wrapped.
     """
 
     status: Status
@@ -33,6 +33,7 @@ class CommandResult:
     findings: tuple[Finding, ...] = ()
     run_id: str = ""
     details: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
+    verbatim: bool = False
 
 
 def document_of(command: str, answer: CommandResult, exit_code: int) -> str:
@@ -74,13 +75,20 @@ def _plain(fact: Fact) -> str | int | list[str]:
     return list(fact) if isinstance(fact, tuple) else fact
 
 
-def finding_lines(findings: Iterable[Finding], indent: str = "") -> tuple[Shown, ...]:
-    """Return the lines of findings for a terminal: id and sentence, then place, then hint."""
+def finding_lines(
+    findings: Iterable[Finding], indent: str = "", owned: bool = True
+) -> tuple[Shown, ...]:
+    """Return the lines of findings for a terminal: id and sentence, then place, what a log ends
+    with, and hint. Without `owned` their pack is not named, as where a heading names it.
+    """
     lines: list[str] = []
     for finding in findings:
-        lines.append(f"{indent}{finding.id}  {finding.attributed}")
+        lines.append(f"{indent}{finding.id}  {finding.attributed if owned else finding.message}")
         if finding.location is not None:
             lines.append(f"{indent}    {finding.location}")
+        last = last_line_of(finding.facts)
+        if last:
+            lines.append(f"{indent}      {last}")
         if finding.hint:
             lines.append(f"{indent}    {finding.hint}")
     return tuple(map(sanitize, lines))

@@ -1,24 +1,28 @@
 """Render `report.html`: one file that needs no other, runs no script and fetches nothing.
 
-The verdict comes first. A function of a `RunView`: no clock, no host. Its Content-Security-Policy
-allows its own style sheet by digest and nothing else. Its links lead to places in it and to logs
-next to it. Text of packs enters only through `report.markup`, which escapes it.
+The verdict comes first, then packs that did not PASS. A function of a `RunView`: it asks no clock
+and no host. Its Content-Security-Policy allows its own style sheet by digest and nothing else. Its
+links lead to places in it, and next to it to logs, patches and artifacts that no browser runs. Text
+of packs enters only through `report.markup`, which escapes it.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from factory.model.evidence import CheckRecord, FileRecord, FindingRecord, PackLine, RecheckRecord
-from factory.model.findings.catalogue import CATALOGUE
 from factory.model.layout import ATTESTATIONS, IN_BUNDLE, IN_RUN, INTEGRATOR
 from factory.model.wording import counted
-from factory.report.markup import Child, Markup, joined, lines_of, relative_uri, tag
+from factory.report.diff import DiffLine, numbered
+from factory.report.markup import Child, Markup, joined, lines_of, relative_uri, tag, text_of
 from factory.report.run_view import RunView, good
-from factory.report.style import STYLE
+from factory.report.style import STEPS, STYLE
 from factory.report.text import (
+    MOST_ARTIFACTS,
     UNSIGNED,
     change_text,
     network_text,
@@ -39,10 +43,11 @@ def report_html(run: RunView) -> bytes:
     status = run.status
     parts = (
         ("packs", "Packs", _packs(run)),
-        ("findings", "Findings", _findings(run)),
+        ("findings", "Other findings", _other_findings(run)),
         ("conflicts", "Conflicts", _conflicts(run)),
         ("files", "Files", _files(run)),
-        ("checks", "Checks", _checks(run)),
+        ("checks", "Checks on the merged tree", _rechecks(run)),
+        ("timeline", "Timeline", _timeline(run)),
         ("evidence", "Evidence", _evidence(run)),
         ("verify", "How to verify this", _how(run)),
     )
@@ -58,7 +63,7 @@ def report_html(run: RunView) -> bytes:
         tag("style", Markup(STYLE)),
     )
     body = joined(
-        tag("a", "Skip to the findings", class_="skip", href="#findings"),
+        tag("a", "Skip to the packs", class_="skip", href="#packs"),
         _verdict(run),
         tag("nav", tag("ul", *links), aria_label="Sections"),
         tag(
@@ -85,42 +90,77 @@ def _verdict(run: RunView) -> Markup:
         f"{counted(len(status.packs), 'pack')} · {counted(len(files), 'file')}, +{added}"
         f" −{removed} · "
     )
-    notices = []
-    weaker = "nothing was accepted weaker."
-    if status.properties_accepted:
-        weaker = "not all that was required."
-        accepted = f"Accepted weaker by the user: {', '.join(status.properties_accepted)}."
-        notices.append(tag("p", accepted, class_="notice error"))
-    reached = network_text(status.packs)
-    if reached:
-        notices.append(tag("p", f"Network: {reached}.", class_="notice warning"))
-    if status.signing.signer == "none":
-        notices.append(tag("p", UNSIGNED, class_="notice warning"))
-    if not status.packs_committed:
-        words = "Task packs differ from the base commit, so this run cannot be published."
-        notices.append(tag("p", words, class_="notice warning"))
     base = joined(tag("code", status.base_commit[:12]), f" ({status.base_ref})")
+    counts = Counter(line.status for line in run.lines)
+    badges = (tag("li", _badge(f"{counts[name]} {name}", name)) for name in counts)
     return tag(
         "header",
         tag("h1", status.status),
+        tag("ul", *badges, class_="counts", aria_label="Packs by verdict") if counts else "",
         tag("p", what, tree, base),
-        tag(
-            "p",
-            f"{counted(len(status.properties_given), 'property', 'properties')} enforced; ",
-            weaker,
-        ),
-        tag("p", f"Policy: {policy_text(status.policy)}."),
-        tag("p", "Run ", tag("code", status.run_id), class_="soft"),
-        *notices,
+        tag("dl", *_facts(run), class_="facts"),
+        *_notices(run),
         class_=status.status,
     )
 
 
-def _table(caption: str, heads: Sequence[str], rows: Iterable[Markup], class_: str = "") -> Markup:
-    """Return a table with a caption, in a box of its own that scrolls if the table is too wide."""
+def _facts(run: RunView) -> Iterable[Markup]:
+    """Yield what a reader wants to know of a run before its packs: where, when, by whom, under
+    what policy.
+    """
+    status, facts = run.status, run.facts
+    when = facts.started[:19].replace("T", " ")
+    number = len(status.properties_given)
+    weaker = (
+        "not all that was required" if status.properties_accepted else "nothing was accepted weaker"
+    )
+    signed = "nobody" if status.signing.signer == "none" else f"see {ATTESTATIONS.checkpoint}"
+    rows = (
+        ("repository", facts.origin),
+        ("branch", status.base_ref),
+        ("date", f"{when} UTC" if when else ""),
+        ("duration", time_text(facts.duration) if when else ""),
+        ("host", facts.host),
+        ("signed by", signed),
+        ("enforced", f"{counted(number, 'property', 'properties')}; {weaker}"),
+        ("policy", policy_text(status.policy)),
+        ("run", status.run_id),
+    )
+    for name, text in rows:
+        if text:
+            yield tag("div", tag("dt", name), tag("dd", text))
+
+
+def _notices(run: RunView) -> Iterable[Markup]:
+    status, reached = run.status, network_text(run.status.packs)
+    if status.properties_accepted:
+        accepted = f"Accepted weaker by the user: {', '.join(status.properties_accepted)}."
+        yield tag("p", accepted, class_="notice error")
+    if reached:
+        yield tag("p", f"Network: {reached}.", class_="notice warning")
+    if status.signing.signer == "none":
+        yield tag("p", UNSIGNED, class_="notice warning")
+    if not status.packs_committed:
+        words = "Task packs differ from the base commit, so this run cannot be published."
+        yield tag("p", words, class_="notice warning")
+
+
+def time_text(milliseconds: int) -> str:
+    """Return a duration in words: 0.4 s, 3 min 5.0 s."""
+    minutes, rest = divmod(milliseconds, 60_000)
+    return f"{minutes} min {rest / 1000:.1f} s" if minutes else f"{rest / 1000:.1f} s"
+
+
+_NUMBERS = ("lines", "began after", "took")
+
+
+def _table(caption: str, heads: Sequence[str], rows: Iterable[Markup], class_: str) -> Markup:
+    """Return a table with a caption, in a box of its own that scrolls if the table is too wide.
+    The checker finds its rows by `class_`.
+    """
     first = tag(
         "tr",
-        *(tag("th", head, scope="col", class_="num" if head == "lines" else "") for head in heads),
+        *(tag("th", head, scope="col", class_="num" if head in _NUMBERS else "") for head in heads),
     )
     table = tag(
         "table", tag("caption", caption), tag("thead", first), tag("tbody", *rows), class_=class_
@@ -128,51 +168,136 @@ def _table(caption: str, heads: Sequence[str], rows: Iterable[Markup], class_: s
     return tag("div", table, class_="wide", role="region", aria_label=caption, tabindex="0")
 
 
+# ── packs ────────────────────────────────────────────────────────────────────
+
+
 def _packs(run: RunView) -> Markup:
+    if not run.lines:
+        return tag("p", "No pack.")
     heads = ("pack", "domain", "status", "change", "checks", "why it matters")
-    return _table("The result of each task pack", heads, map(_pack, run.status.packs), "packs")
+    rows = (_pack(line, number) for number, line in enumerate(run.lines, 1))
+    parts = [_pack_part(run, line, number) for number, line in enumerate(run.lines, 1)]
+    broken = sum(line.status != "PASS" for line in run.lines)
+    table = _table("The result of each task pack", heads, rows, "packs")
+    return joined(*parts[:broken], table, *parts[broken:])
 
 
-def _pack(line: PackLine) -> Markup:
-    change = change_text(
-        line.files_changed, line.lines_added, line.lines_removed, len(line.artifacts)
-    )
-    name = (
-        joined(tag("code", line.pack), tag("br"), line.title)
-        if line.title
-        else tag("code", line.pack)
-    )
+def _pack(line: PackLine, number: int) -> Markup:
+    name = tag("a", tag("code", line.pack), href=f"#pack-{number}")
     return tag(
         "tr",
-        tag("th", name, scope="row"),
-        tag("td", line.domain),
+        tag("th", joined(name, tag("br"), line.title) if line.title else name, scope="row"),
+        tag("td", line.domain, class_="domain"),
         tag("td", _badge(line.status, line.status)),
-        tag("td", change, class_="short"),
+        tag("td", _change(line), class_="short"),
         tag("td", f"{line.checks_ok} of {line.checks} ok", class_="short"),
-        tag("td", line.why),
+        tag("td", line.why, class_="why"),
     )
+
+
+def _change(line: PackLine) -> str:
+    return change_text(
+        line.files_changed, line.lines_added, line.lines_removed, len(line.artifacts)
+    )
+
+
+def _pack_part(run: RunView, line: PackLine, number: int) -> Markup:
+    """Return all of one pack, folded if it passed: why it did not, its checks, diff, artifacts."""
+    heading = tag("h3", tag("code", line.pack), f" {line.title}" if line.title else "")
+    summary = tag("summary", _badge(line.status, line.status), heading)
+    found = run.findings_of(line.pack)
+    body: tuple[Child, ...] = (
+        tag("p", line.why, class_="soft") if line.why else "",
+        tag("ul", *map(_finding, found), class_="findings") if found else "",
+        _pack_checks(run, line),
+        _diff(run, line),
+        _artifacts(line),
+    )
+    nothing = "" if any(body) else tag("p", "It left nothing.")
+    inner = tag("details", summary, *body, nothing, open=line.status != "PASS")
+    return tag("section", inner, id=f"pack-{number}", class_=f"pack {line.status}")
+
+
+def _pack_checks(run: RunView, line: PackLine) -> Child:
+    checks = run.checks_of(line.pack)
+    if not checks:
+        return ""
+    heads = ("check", "command", "ended", "before", "old judge", "log")
+    rows = (_check(run, line.pack, check) for check in checks)
+    return _table(f"Commands of {line.pack}", heads, rows, "checks")
+
+
+def _diff(run: RunView, line: PackLine) -> Child:
+    """Return the patch of a pack, folded, with line numbers; the whole of it is linked."""
+    bundle = run.bundles.get(line.pack)
+    if bundle is None or not line.files_changed:
+        return ""
+    link = tag("a", IN_BUNDLE.patch, href=f"../{relative_uri(line.pack)}/{IN_BUNDLE.patch}")
+    if not bundle.patch:
+        return tag("p", "Its diff: ", link)
+    more = tag("p", f"{counted(bundle.more, 'more line')} in ", link) if bundle.more else ""
+    lines = (_diff_line(each) for each in numbered(bundle.patch))
+    words = f"diff: {change_text(line.files_changed, line.lines_added, line.lines_removed, 0)}"
+    text = tag("pre", *lines, class_="diff", tabindex="0", role="region", aria_label=words)
+    return tag("details", tag("summary", words), text, more or tag("p", "The same in ", link))
+
+
+_MOST_COLUMNS = 400  # characters of one line of a diff
+
+
+def _diff_line(line: DiffLine) -> Markup:
+    text = line.text if len(line.text) <= _MOST_COLUMNS else f"{line.text[:_MOST_COLUMNS]}…"
+    numbers = f"{line.old or '':>5} {line.new or '':>5} "
+    content = Markup(f"{text_of(text.expandtabs(4))}\n")
+    return tag("span", tag("span", numbers, class_="n"), content, class_=line.kind)
+
+
+# Files that no browser runs anything of; a link to another one could act when it is followed. No
+# part of a path begins with a dot.
+_LINKED = re.compile(
+    r"(?:[\w~%-][\w.~%-]*/)*[\w~%-][\w.~%-]*\.(?:txt|log|json|csv|tsv|md|png|jpe?g|gif|webp)",
+    re.IGNORECASE | re.ASCII,
+)
+
+
+def _artifacts(line: PackLine) -> Child:
+    if not line.artifacts:
+        return ""
+    shown = (tag("li", _artifact(line.pack, path)) for path in line.artifacts[:MOST_ARTIFACTS])
+    more = len(line.artifacts) - MOST_ARTIFACTS
+    rest = tag("li", f"and {more} more in {IN_BUNDLE.artifacts}") if more > 0 else ""
+    words = counted(len(line.artifacts), "artifact")
+    return joined(tag("h4", words), tag("ul", *shown, rest, class_="artifacts"))
+
+
+def _artifact(pack: str, path: str) -> Markup:
+    name, uri = tag("code", path), relative_uri(path)
+    if "\\" in path or _LINKED.fullmatch(uri) is None:
+        return name
+    return tag("a", name, href=f"../{relative_uri(pack)}/{IN_BUNDLE.artifacts}/{uri}")
 
 
 def _badge(text: str, tone: str) -> Markup:
     return tag("span", text, class_=f"badge {tone}")
 
 
-def _findings(run: RunView) -> Markup:
-    if not run.status.findings:
-        return tag("p", "No finding.")
+def _other_findings(run: RunView) -> Markup:
+    """Return the findings about the run, and about packs that it does not have."""
+    own = {line.pack for line in run.status.packs}
     groups = []
     for owner in ("", *run.owners):
         found = run.findings_of(owner)
-        if found:
+        if found and owner not in own:
             groups += [
                 tag("h3", owner or "The run"),
                 tag("ul", *map(_finding, found), class_="findings"),
             ]
+    if not run.status.findings:
+        return tag("p", "No finding.")
     return joined(*groups)
 
 
 def _finding(row: FindingRecord) -> Markup:
-    known = CATALOGUE.get(row.id)
     return tag(
         "li",
         tag(
@@ -185,11 +310,6 @@ def _finding(row: FindingRecord) -> Markup:
         ),
         tag("p", tag("code", place_of(row))) if row.file else "",
         tag("p", row.hint) if row.hint else "",
-        (
-            tag("p", f"{known.meaning[:1].upper()}{known.meaning[1:]}.", class_="soft")
-            if known is not None
-            else ""
-        ),
         class_=row.severity,
     )
 
@@ -238,7 +358,10 @@ def _files(run: RunView) -> Markup:
     if run.changed is None or not run.changed.files:
         return _EMPTY
     return _table(
-        "What the merged tree changes", ("file", "change", "lines"), map(_file, run.changed.files)
+        "What the merged tree changes",
+        ("file", "change", "lines"),
+        map(_file, run.changed.files),
+        "files",
     )
 
 
@@ -248,27 +371,37 @@ def _file(row: FileRecord) -> Markup:
     return tag("tr", name, tag("td", row.kind), tag("td", lines, class_="num"))
 
 
-def _checks(run: RunView) -> Markup:
-    groups: list[Markup] = []
-    for line in run.status.packs:
-        checks = run.checks_of(line.pack)
-        if checks:
-            rows = (_check(run, line.pack, check) for check in checks)
-            groups += [
-                tag("h3", line.pack),
-                _table(f"Commands of {line.pack}", _COMMAND_HEADS, rows),
-            ]
-    if run.status.rechecks:
-        rows = (_recheck(run, record) for record in run.status.rechecks)
-        heads = ("check", "command", "outcome", "old judge", "log")
-        groups += [
-            tag("h3", "On the merged tree"),
-            _table("Checks on the merged tree", heads, rows),
-        ]
-    return joined(*groups)
+def _rechecks(run: RunView) -> Markup:
+    if not run.status.rechecks:
+        return _EMPTY
+    rows = (_recheck(run, record) for record in run.status.rechecks)
+    heads = ("check", "command", "outcome", "old judge", "log")
+    return _table("Checks on the merged tree", heads, rows, "rechecks")
 
 
-_COMMAND_HEADS = ("check", "command", "ended", "before", "old judge", "log")
+_MOST_SPANS = 60
+
+
+def _timeline(run: RunView) -> Markup:
+    """Return when each part ran: the longest ones of many, in order of their beginning."""
+    longest = sorted(run.facts.spans, key=lambda span: -span.took)[:_MOST_SPANS]
+    spans = [span for span in run.facts.spans if span in longest]
+    whole = max((span.began + span.took for span in spans), default=0)
+    rows = []
+    for span in spans:
+        at = min(STEPS - 1, max(0, span.began * STEPS // max(whole, 1)))
+        long = max(1, min(STEPS - at, -(-span.took * STEPS // max(whole, 1))))
+        rows.append(
+            tag(
+                "tr",
+                tag("th", span.what, scope="row"),
+                tag("td", time_text(span.began), class_="num"),
+                tag("td", time_text(span.took), class_="num"),
+                tag("td", tag("span", class_=f"bar a{at} b{long}"), class_="track"),
+            )
+        )
+    heads = ("part", "began after", "took", "when")
+    return _table("When each part of the run ran", heads, rows, "timeline") if rows else _EMPTY
 
 
 def _check(run: RunView, pack: str, check: CheckRecord) -> Markup:
@@ -330,7 +463,7 @@ def _log(above: str, label: str) -> Markup:
 def _evidence(run: RunView) -> Markup:
     status = run.status
     rows: list[Child] = []
-    for line in status.packs:
+    for line in run.lines:
         digest = tag("code", line.bundle_sha256) if line.bundle_sha256 else "no bundle"
         origin = f", made by {line.came_from}" if line.came_from else ""
         again = (

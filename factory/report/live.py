@@ -1,4 +1,5 @@
-"""Draw the live block: for each running pack a bar, its command, its last line, elapsed and limit.
+"""Draw the live block: how many cards of the phase have ended, and for each running pack its
+command, its last line, elapsed and limit.
 
 The block is drawn below the permanent lines and redrawn in place; it never scrolls and never wraps.
 Does not know the permanent lines: `PlainProgress` writes them.
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from typing import TextIO
 
 from factory.model.card import Card, CardResult
-from factory.report.progress import Clock, Display, PlainProgress, seconds
+from factory.report.progress import LABEL_COLUMNS, Clock, Display, PlainProgress, seconds
 from factory.report.terminal import (
     Palette,
     Shown,
@@ -22,6 +23,8 @@ from factory.report.terminal import (
     palette_for,
     plain,
     sanitize,
+    size_of,
+    wrapped,
 )
 from factory.report.veil import veiled
 
@@ -31,7 +34,6 @@ MINIMUM_ROWS = 6
 _REDRAW_SECONDS = 0.25  # seconds between two redraws
 _TAIL_BYTES = 2048  # bytes of output, more than one line of any terminal
 _BAR_COLUMNS = 12
-_FALLBACK_SIZE = os.terminal_size((80, 24))
 
 
 class Screen:
@@ -75,11 +77,7 @@ class Screen:
         return f"\x1b[{len(self._block)}A\r\x1b[J" if self._block else ""
 
     def _size(self) -> os.terminal_size:
-        try:
-            size = os.get_terminal_size(self._stream.fileno())
-        except (OSError, ValueError):
-            return _FALLBACK_SIZE
-        return size if size.columns and size.lines else _FALLBACK_SIZE
+        return size_of(self._stream)
 
 
 @dataclass(slots=True)
@@ -177,7 +175,7 @@ class LiveProgress(PlainProgress):
             self._draw()
 
     def _line(self, text: Shown) -> None:
-        self._screen.draw((text,), self._block())
+        self._screen.draw(tuple(wrapped(text, self._screen.columns() - 1)), self._block())
 
     def _draw(self) -> None:
         self._screen.draw((), self._block())
@@ -193,9 +191,10 @@ class LiveProgress(PlainProgress):
 
     def _block(self) -> list[Shown]:
         columns = self._screen.columns() - 1  # the last column would wrap on some terminals
-        room = max(1, (self._screen.rows() - 2) // 2)
+        room = max(1, (self._screen.rows() - 3) // 2)  # two lines a pack, and the phase's
         shown = list(self._running.items())[:room]
-        lines = [
+        lines = [fit(line, columns) for line in self._phase_line()]
+        lines += [
             line for pack, running in shown for line in self._pack_lines(pack, running, columns)
         ]
         hidden = len(self._running) - len(shown)
@@ -210,19 +209,28 @@ class LiveProgress(PlainProgress):
         elapsed = now - running.command_started
         of_limit = f" of {seconds(running.limit)}" if running.limit > 0 else ""
         said = f"{seconds(elapsed)}{of_limit}  {sanitize(running.label)}: {sanitize(running.run)}"
-        yield fit(Shown(f"{name}  {self._bar(elapsed, running.limit)}{said}"), columns)
+        yield fit(Shown(f"{name}  {said}"), columns)
         last = last_line(running.tail)
         if last:
             yield self._palette.paint(
                 fit(Shown(f"{'':{self._pack_columns}}  {last}"), columns), "dim"
             )
 
-    def _bar(self, elapsed: float, limit: float) -> str:
-        if limit <= 0:
-            return ""
-        done = min(_BAR_COLUMNS, int(_BAR_COLUMNS * max(elapsed, 0.0) / limit))
+    def _phase_line(self) -> Iterable[Shown]:
+        """Yield how far the phase of the running packs is, where it has more than one pack: a bar,
+        `7 of 31`, and how many of those did not PASS.
+        """
+        done = {name: self._ended[name] + self._unchanged[name] for name in self._began}
+        phase = next((name for name in done if done[name] < self._expected[name]), "")
+        expected = self._expected[phase]
+        if not self._running or expected < 2:
+            return
         full, empty = ("█", "░") if self._bars else ("#", "-")
-        return f"{full * done}{empty * (_BAR_COLUMNS - done)} "
+        long = _BAR_COLUMNS * done[phase] // expected
+        bar = f"{full * long}{empty * (_BAR_COLUMNS - long)}"
+        broken = done[phase] - self._passed[phase]
+        more = f", {broken} not PASS" if broken else ""
+        yield Shown(f"{phase:<{LABEL_COLUMNS}}{bar} {done[phase]} of {expected}{more}")
 
 
 def last_line(tail: bytes) -> Shown:

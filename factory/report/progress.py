@@ -24,6 +24,7 @@ COLOURS = {Status.PASS: "green", Status.BLOCKED: "yellow", Status.FAIL: "red"}
 # into one line.
 _SHOWN_EACH = "launch"
 _VALIDATION = "bundle-validate"  # its cards say if bundles are true, not if packs passed
+MOST_EACH = 8  # packs that get a line each; of more, those that passed are counted into one
 
 
 class Display(Progress, Protocol):
@@ -56,11 +57,13 @@ class PlainProgress:
         self._last_phase = ""
         self._pack_columns = 0
         self._of_packs: set[str] = set()
+        self._broken: set[str] = set()
         self._expected: Counter[str] = Counter()
         self._ended: Counter[str] = Counter()
         self._passed: Counter[str] = Counter()
         self._unchanged: Counter[str] = Counter()
         self._started: dict[str, float] = {}
+        self._began: dict[str, float] = {}
 
     def expect(self, cards: Iterable[Card]) -> None:
         """Count the cards of each phase, and fit the name column to the longest pack id."""
@@ -74,6 +77,7 @@ class PlainProgress:
         """Record the start time."""
         with self._lock:
             self._started[card.name] = self._clock()
+            self._began.setdefault(card.phase, self._clock())
 
     def command_started(self, pack: str, label: str, run: str, limit: float) -> None:
         """Ignore commands: a log shows cards only."""
@@ -92,7 +96,7 @@ class PlainProgress:
             self._passed[card.phase] += result.status is Status.PASS
             if not card.pack:
                 self._say(card.phase, self._phase_text(card, result, elapsed))
-            elif card.phase == _SHOWN_EACH or result.status is not Status.PASS:
+            elif self._is_news(card, result) or self._each(card.phase):
                 self._say(card.phase, self._pack_text(card, result, elapsed))
             self._phase_end(card.phase)
 
@@ -120,12 +124,35 @@ class PlainProgress:
         )
         if ended + unchanged != expected or not ended:
             return
-        if phase == _SHOWN_EACH and unchanged:
+        if phase == _SHOWN_EACH and not self._each(phase):
+            self._say(phase, self._count(phase))
+        elif phase == _SHOWN_EACH and unchanged:
             self._say(phase, Shown(f"{unchanged} unchanged"))
         elif phase == _VALIDATION:
             self._say(phase, self._agreement(self._passed[phase], expected))
         elif phase != _SHOWN_EACH and phase in self._of_packs:
             self._say(phase, Shown(f"{self._passed[phase]} of {expected} PASS"))
+
+    def _is_news(self, card: Card, result: CardResult) -> bool:
+        """Return whether a card is the first of its pack that did not PASS."""
+        if result.status is Status.PASS or card.pack in self._broken:
+            return False
+        self._broken.add(card.pack)
+        return True
+
+    def _each(self, phase: str) -> bool:
+        """Return whether each pack of this phase gets a line of its own."""
+        return phase == _SHOWN_EACH and self._expected[phase] <= MOST_EACH
+
+    def _count(self, phase: str) -> Shown:
+        """Return the result of a phase with many packs, as in `29 of 31 PASS · 27 unchanged,
+        4 ran`.
+        """
+        unchanged, ran = self._unchanged[phase], self._ended[phase]
+        how = f"{unchanged} unchanged, {ran} ran" if unchanged else f"{ran} ran"
+        elapsed = self._clock() - self._began.get(phase, self._clock())
+        passed = f"{self._passed[phase]} of {self._expected[phase]} PASS"
+        return Shown(f"{passed} · {how} · {seconds(elapsed)}")
 
     def _agreement(self, agreed: int, expected: int) -> Shown:
         """Return the result of validation as a sentence.

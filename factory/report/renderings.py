@@ -8,6 +8,7 @@ here and its name in `IntegratorFolder.renderings`; `verify` reads it back with 
 from __future__ import annotations
 
 from factory.model.evidence import (
+    EventDocument,
     FilesChanged,
     LogIndex,
     Manifest,
@@ -17,11 +18,20 @@ from factory.model.evidence import (
 )
 from factory.model.evidence_text import EvidenceError, parse_document, sha256
 from factory.model.layout import IN_BUNDLE, BundleFolder, IntegratorFolder, RunFolder
+from factory.model.ledger_state import PREPARED, STARTED
 from factory.plan.site import Site
 from factory.report import text as report_text
 from factory.report.html import report_html
 from factory.report.junit import junit_xml
-from factory.report.run_view import BundleView, RunView, excerpt
+from factory.report.run_view import (
+    MOST_DIFF_BYTES,
+    BundleView,
+    RunView,
+    WhenAndWhere,
+    excerpt,
+    facts_of,
+    patch_lines,
+)
 from factory.report.sarif import results_sarif
 
 
@@ -31,6 +41,22 @@ def write_renderings(site: Site, status: RunStatus, changed: FilesChanged | None
     """
     folder = RunFolder.of(status.run_id).integrator
     site.store.write_together(rendered(folder, _view(site, status, changed)))
+
+
+def _facts(site: Site, run: RunFolder, run_id: str) -> WhenAndWhere:
+    """Return the facts of a run whose end is prepared; no later event is looked at, so that
+    rendering it again after a crash gives the same bytes.
+    """
+    found: list[EventDocument] = []
+    for event in site.ledger.newest():
+        if event.run_id != run_id:
+            continue
+        if event.event_type == PREPARED:
+            found = []
+        found.append(event)
+        if event.event_type == STARTED:
+            break
+    return facts_of(reversed(found), site.store.read(run.raw.enforcement) or b"")
 
 
 def rendered(folder: IntegratorFolder, view: RunView) -> dict[str, bytes]:
@@ -56,7 +82,11 @@ def _view(site: Site, status: RunStatus, changed: FilesChanged | None) -> RunVie
     except EvidenceError:
         logs = LogIndex(logs=())
     return RunView(
-        status, changed, {pack: view for pack, view in bundles.items() if view is not None}, logs
+        status,
+        changed,
+        {pack: view for pack, view in bundles.items() if view is not None},
+        logs,
+        _facts(site, run, status.run_id),
     )
 
 
@@ -79,4 +109,15 @@ def _bundle(site: Site, folder: BundleFolder, line: PackLine) -> BundleView | No
         if (check.rc or check.ended != "exited") and path in files:
             log = site.store.read(folder.at(path)) or b""
             excerpts[check.label] = excerpt(log) if sha256(log) == files[path] else ""
-    return BundleView(said, excerpts)
+    patch, more = _patch(site, folder, files.get(IN_BUNDLE.patch, ""))
+    return BundleView(said, excerpts, patch, more)
+
+
+def _patch(site: Site, folder: BundleFolder, digest: str) -> tuple[tuple[str, ...], int]:
+    """Return what the report shows of a bundle's patch; nothing of one that is large, or not the
+    one that the manifest lists.
+    """
+    if site.store.size(folder.patch) > MOST_DIFF_BYTES:
+        return (), 0
+    content = site.store.read(folder.patch) or b""
+    return patch_lines(content) if content and sha256(content) == digest else ((), 0)

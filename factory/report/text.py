@@ -7,6 +7,8 @@ same bytes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from factory.model.evidence import (
     FilesChanged,
     FindingRecord,
@@ -16,7 +18,7 @@ from factory.model.evidence import (
     RunStatus,
     SigningRecord,
 )
-from factory.model.finding import owner_of
+from factory.model.finding import last_line_of, owner_of
 from factory.model.inert import Markdown, code, for_eyes, for_markdown
 from factory.model.inert import markdown as md
 from factory.model.layout import ATTESTATIONS, IN_BUNDLE, IN_RUN, INTEGRATOR
@@ -75,13 +77,14 @@ def markdown(status: RunStatus, changed: FilesChanged | None) -> bytes:
         "| pack | domain | status | change | checks | why it matters |",
         "|---|---|---|---|---|---|",
     ]
-    lines += [_row(pack) for pack in status.packs]
+    lines += [_row(pack) for pack in sorted(status.packs, key=_passed)]
     lines += _findings(status.findings)
     lines += _overlaps(status)
     lines += _files(changed)
     lines += _asked(status)
     lines += _checks(status)
     lines += _reused(status)
+    lines += _artifacts(status)
     lines += _evidence(status)
     return ("\n".join(lines).rstrip() + "\n").encode("utf-8")
 
@@ -132,6 +135,11 @@ def _head(status: RunStatus, changed: FilesChanged | None) -> list[str]:
     return lines
 
 
+def _passed(pack: PackLine) -> bool:
+    """Return whether a pack is PASS: others are shown before those that are."""
+    return pack.status == "PASS"
+
+
 def _row(pack: PackLine) -> Markdown:
     change = change_text(
         pack.files_changed, pack.lines_added, pack.lines_removed, len(pack.artifacts)
@@ -154,6 +162,9 @@ def _findings(findings: tuple[FindingRecord, ...]) -> list[str]:
         lines.append(
             md("- **{}** ({}) {}{}{}", kind, finding.severity, owner, finding.message, place)
         )
+        last = last_line_of(finding.facts)
+        if last:
+            lines.append(md("  Its log ends with {}", code(last)))
         if finding.hint:
             lines.append(md("  {}", finding.hint))
     return lines
@@ -274,6 +285,25 @@ def reused_where(row: ReusedRecord) -> str:
     if row.attempt == 0:
         return " on the merged tree"
     return f" of attempt {row.attempt}" if row.attempt > 1 else ""
+
+
+MOST_ARTIFACTS = 100  # of a pack; its bundle has all of them in ARTIFACTS/
+
+
+def _artifacts(status: RunStatus) -> list[str]:
+    """Return the section that names artifacts, at most MOST_ARTIFACTS of a pack."""
+    rows = [
+        md("| {} | {} |", pack.pack, code(path, cell=True))
+        for pack in status.packs
+        for path in pack.artifacts[:MOST_ARTIFACTS]
+    ]
+    more = [
+        md("| {} | and {} more |", pack.pack, len(pack.artifacts) - MOST_ARTIFACTS)
+        for pack in status.packs
+        if len(pack.artifacts) > MOST_ARTIFACTS
+    ]
+    head = ["", "## Artifacts", "", "| pack | artifact |", "|---|---|"]
+    return [*head, *rows, *more] if rows else []
 
 
 def _short(run: str, most: int = 100) -> str:
@@ -440,61 +470,22 @@ def asked_texts(line: PackLine) -> tuple[str, ...]:
     return tuple(shown)
 
 
-_MOST_FILES = 12  # a summary stays on one screen; the report names every file
-_MARKS = {"added": "+", "removed": "-", "modified": "~", "mode": "~", "type": "~"}
+def finding_lines(
+    finding: FindingRecord, indent: str = "", owned: bool = True, log_end: Sequence[str] = ()
+) -> list[str]:
+    """Return the lines of one finding for a terminal: id and sentence, then its place, what its
+    log ends with, and its hint.
 
-
-def brief(status: RunStatus, changed: FilesChanged | None) -> tuple[str, ...]:
-    """Return the lines shown at the end of a run: packs and why they matter, files, what was
-    enforced.
+    Without `owned` the pack is not named, as where a heading names it. `log_end` are the last
+    lines of the log; without them the fact `last` of the finding is shown.
     """
-    lines = []
-    for pack in status.packs:
-        checks = f"{pack.checks_ok} of {counted(pack.checks, 'check')} ok"
-        named = " · ".join(word for word in (pack.title, pack.domain, pack.status) if word)
-        lines.append(f"{pack.pack}  {named}, {checks}")
-        if pack.why:
-            lines.append(f"    {pack.why}")
-        lines += [f"    {words}" for words in asked_texts(pack)]
-    files = changed.files if changed is not None else ()
-    for record in files[:_MOST_FILES]:
-        count = (
-            "binary"
-            if record.lines_added is None
-            else f"+{record.lines_added} −{record.lines_removed}"
-        )
-        lines.append(f"  {_MARKS[record.kind]} {record.path}  {count}")
-    if len(files) > _MOST_FILES:
-        lines.append(f"  … and {len(files) - _MOST_FILES} more, named in the report")
-    weaker = ", ".join(status.properties_accepted)
-    given = len(status.properties_given)
-    reached = network_text(status.packs)
-    lines += ["", *([f"Network   {reached}"] if reached else [])]
-    lines += [
-        *(
-            f"Cloud     {each.pack} {each.message}"
-            for each in status.findings
-            if each.id == "CLOUD_GRANTED"
-        )
-    ]
-    lines += [
-        (
-            f"Enforced  {counted(given, 'property', 'properties')}; accepted weaker:"
-            f" {weaker or 'nothing'}"
-        )
-    ]
-    return tuple(for_eyes(line) for line in lines)
-
-
-def finding_lines(finding: FindingRecord, indent: str = "") -> list[str]:
-    """Return the lines of one finding for a terminal: id and sentence, then its place, then its
-    hint.
-    """
-    sentence = f"{owner_of(finding.pack, finding.facts)}{finding.message}"
-    lines = [f"{indent}{finding.id}  {for_eyes(sentence)}"]
+    owner = owner_of(finding.pack, finding.facts) if owned else ""
+    lines = [f"{indent}{finding.id}  {for_eyes(owner + finding.message)}"]
     if finding.file:
         place = for_eyes(place_of(finding))
         lines.append(f"{indent}    {place}")
+    ends = log_end or filter(None, [last_line_of(finding.facts)])
+    lines += [f"{indent}      {for_eyes(line)}" for line in ends]
     if finding.hint:
         lines.append(f"{indent}    {for_eyes(finding.hint)}")
     return lines

@@ -56,11 +56,20 @@ class Mark(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Describe one line: what was looked at, how it is, and one sentence."""
+    """Describe one line: what was looked at, how it is, one sentence, and facts with their
+    names.
+    """
 
     topic: str
     mark: Mark
     text: str
+    facts: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def whole(self) -> str:
+        """Return the sentence with the facts behind it, in one line."""
+        facts = ", ".join(f"{name} {value}" for name, value in self.facts)
+        return f"{self.text} ({facts})" if facts else self.text
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,15 +147,9 @@ def _properties(config: Config, enforcement: Enforcement | None) -> Iterable[Row
     if enforcement is None:
         yield Row("sandbox", Mark.MISSING, "not measured")
         return
-    shown = ", ".join(
-        f"{name} {enforcement.facts[name]}"
-        for name in sorted(enforcement.facts)
-        if "sha256" not in name
-    )
+    shown = sorted(item for item in enforcement.facts.items() if "sha256" not in item[0])
     usable = Mark.GOOD if enforcement.given else Mark.MISSING
-    yield Row(
-        "sandbox", usable, f"{enforcement.backend} ({shown})" if shown else enforcement.backend
-    )
+    yield Row("sandbox", usable, enforcement.backend, tuple(shown))
     for wanted in Property:
         how = enforcement.why_not(wanted)
         if wanted in enforcement.given:

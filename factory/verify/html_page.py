@@ -16,27 +16,37 @@ from html.parser import HTMLParser
 from factory.verify import paths
 
 _ELEMENTS = frozenset(
-    "html head meta title style body a header h1 h2 h3 p code nav ul ol li main section div table"
-    " caption thead tbody tr th td span strong br details summary pre dl dt dd".split()
+    "html head meta title style body a header h1 h2 h3 h4 p code nav ul ol li main section div"
+    " table caption thead tbody tr th td span strong br details summary pre dl dt dd".split()
 )
 _EMPTY = frozenset({"meta", "br"})
 _ATTRIBUTES = frozenset(
     "charset http-equiv content name lang class href id scope role aria-label tabindex open".split()
 )
-_LINK = re.compile(rf"#[a-z]+|(?:\.\./[A-Za-z0-9._~%-]+/)?{paths.LOGS}[A-Za-z0-9._~%-]+\.log")
+_SEGMENT = r"[A-Za-z0-9._~%-]+"
+# Places of the page, logs and patches, and artifacts of kinds that no browser runs anything of.
+_LINK = re.compile(
+    rf"#[a-z]+(?:-[0-9]+)?|(?:\.\./{_SEGMENT}/)?{paths.LOGS}{_SEGMENT}\.log"
+    rf"|\.\./{_SEGMENT}/{paths.PATCH}"
+    rf"|\.\./{_SEGMENT}/{paths.ARTIFACTS}(?!\.\.?/)(?:{_SEGMENT}/(?!\.\.?/))*{_SEGMENT}"
+    r"\.(?:txt|log|json|csv|tsv|md|png|jpe?g|gif|webp)",
+    re.IGNORECASE,
+)
 
 
 @dataclass
 class Page:
-    """Contain what a page says: title, verdict, the lines of its head, rows and items by
-    section.
+    """Contain what a page says: title, verdict, the lines and facts of its head, rows of tables by
+    their class, items that have paragraphs, lines of diffs by section.
     """
 
     title: str = ""
     verdict: str = ""
     head: list[str] = field(default_factory=list)
+    facts: dict[str, str] = field(default_factory=dict)
+    diffs: dict[str, list[str]] = field(default_factory=dict)
     rows: dict[str, list[tuple[str, ...]]] = field(default_factory=dict)
-    items: dict[str, list[tuple[str, ...]]] = field(default_factory=dict)
+    items: list[tuple[str, ...]] = field(default_factory=list)
     words: dict[str, str] = field(default_factory=dict)
     problem: str = ""
 
@@ -75,13 +85,18 @@ class _Reader(HTMLParser):
         self.policies: list[str] = []
         self.open: list[str] = []
         self._section = ""
+        self._tables: list[str] = []  # classes of the open tables
+        self._quiet = 0  # open elements whose text is a line number
         self._cells: list[str] = []
         self._parts: list[str] = []
+        self._name = ""
+        self._in_diff = False
 
     def _refuse(self, what: str) -> None:
         self.page.problem = self.page.problem or what
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+    def _judge(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Refuse an element, an attribute or a link that could act."""
         if tag not in _ELEMENTS:
             self._refuse(f"contains an element {tag}")
         for name, value in attrs:
@@ -92,35 +107,70 @@ class _Reader(HTMLParser):
             self.policies.append(given.get("content") or "")
             if given["http-equiv"] != "Content-Security-Policy":
                 self._refuse(f"contains http-equiv={given['http-equiv']!r}")
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._judge(tag, attrs)
+        given = dict(attrs)
         if tag in _EMPTY:
             self.handle_data(" ")
             return
         self.open.append(tag)
         if tag == "section":
             self._section = given.get("id") or ""
+        if tag == "table":
+            self._tables.append(given.get("class") or "")
+        self._quiet += bool(self._quiet) or (tag == "span" and given.get("class") == "n")
         if tag in ("tr", "li"):
             self._cells = []
-        if tag in ("th", "td", "p", "h1", "title"):
+        begins_diff = tag == "pre" and given.get("class") == "diff"
+        self._in_diff = self._in_diff or begins_diff
+        if begins_diff or tag in ("th", "td", "p", "h1", "title", "dt", "dd"):
             self._parts = []
 
     def handle_endtag(self, tag: str) -> None:
         if not self.open or self.open.pop() != tag:
             self._refuse(f"closes {tag} where it is not open")
-        said = " ".join("".join(self._parts).split())
-        if tag == "title":
+        self._quiet -= bool(self._quiet)
+        text = "".join(self._parts)
+        said = " ".join(text.split())
+        if tag == "table" and self._tables:
+            self._tables.pop()
+        if tag == "pre" and self._in_diff:
+            self._in_diff = False
+            self.page.diffs.setdefault(self._section, []).extend(text.split("\n")[:-1])
+        elif tag == "title":
             self.page.title = said
-        elif tag == "h1":
+        elif "header" in self.open:
+            self._of_head(tag, said)
+        else:
+            self._of_body(tag, said)
+
+    def _of_head(self, tag: str, said: str) -> None:
+        if tag == "h1":
             self.page.verdict += said
-        elif tag == "p" and "header" in self.open:
+        elif tag == "p":
             self.page.head.append(said)
+        elif tag == "dt":
+            self._name = said
+        elif tag == "dd" and self.page.facts.setdefault(self._name, said) != said:
+            self._refuse(f"says twice what its {self._name} is")
+
+    def _of_body(self, tag: str, said: str) -> None:
+        if tag == "h1":
+            self.page.verdict += said
         elif tag in ("th", "td", "p"):
             self._cells.append(said)
         elif tag == "tr" and "tbody" in self.open:
-            self.page.rows.setdefault(self._section, []).append(tuple(self._cells))
+            kind = self._tables[-1] if self._tables else ""
+            self.page.rows.setdefault(kind, []).append(tuple(self._cells))
         elif tag == "li" and self._cells:
-            self.page.items.setdefault(self._section, []).append(tuple(self._cells))
+            self.page.items.append(tuple(self._cells))
 
     def handle_data(self, data: str) -> None:
+        if self._quiet:
+            if data.strip("0123456789 "):
+                self._refuse(f"numbers a line {data!r}")
+            return
         self._parts.append(data)
         if self.open and self.open[-1] == "style":
             self.style += data

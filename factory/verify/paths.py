@@ -33,6 +33,7 @@ RENDERINGS = (REPORT, REPORT_TEXT, REPORT_PAGE, JUNIT, SARIF)
 EGRESS = "EGRESS.json"
 TIMINGS = "timings.tsv"
 LEARNED = "LEARNED.json"
+ENFORCEMENT = "raw/enforcement.tsv"
 
 # below attestations/
 ATTESTATIONS = "attestations/"

@@ -11,13 +11,16 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 from factory.strict import json as strict_json
 from factory.verify import paths
 from factory.verify.bundle import Bundle
-from factory.verify.documents import FilesChanged, FindingRow, PackLine, RunStatus
+from factory.verify.documents import Event, FilesChanged, FindingRow, PackLine, RunStatus
+from factory.verify.events import read_line
 from factory.verify.folder import EvidenceFolder
+from factory.verify.form import FormError
 from factory.verify.html_page import Page, read_page
 from factory.verify.names import eyes
 from factory.verify.report import policy_words, reached
@@ -45,7 +48,7 @@ def check_renderings(
         else None
     )
     checks: Mapping[str, Callable[[bytes], Iterable[str]]] = {
-        paths.REPORT_PAGE: lambda content: _page(read_page(content), status, changed, known),
+        paths.REPORT_PAGE: lambda content: _page(read_page(content), run, status, changed, known),
         paths.JUNIT: lambda content: _junit(content, status, known),
         paths.SARIF: lambda content: _sarif(content, status),
     }
@@ -75,7 +78,11 @@ def _words(*texts: str) -> str:
 
 
 def _page(
-    page: Page, status: RunStatus, changed: FilesChanged | None, bundles: Bundles | None
+    page: Page,
+    run: EvidenceFolder,
+    status: RunStatus,
+    changed: FilesChanged | None,
+    bundles: Bundles | None,
 ) -> Iterable[str]:
     if page.problem:
         yield page.problem
@@ -84,22 +91,120 @@ def _page(
     yield from _same("its title", f"{status.status} · {status.run_id}", page.title)
     yield from _same("its verdict", status.status, page.verdict)
     yield from _same("its first lines", _head(status, files), page.head)
-    yield from _same(
-        "its packs", [_pack_row(line) for line in status.packs], page.rows.get("packs", [])
-    )
-    found = Counter(item[0] for item in page.items.get("findings", []))
+    events = tuple(_events(run))
+    yield from _same("its facts", _facts(run, status, events, page), page.facts)
+    lines = sorted(status.packs, key=lambda line: line.status == "PASS")
+    yield from _same("its packs", [_pack_row(line) for line in lines], page.rows.get("packs", []))
+    yield from _same("tables of other kinds", [], sorted(page.rows.keys() - _TABLES))
+    spans = set(_spans(events))
+    odd = [row for row in page.rows.get("timeline", []) if row[:3] not in spans]
+    yield from _same("parts of its timeline that no event records", [], odd)
+    for number, line in enumerate(lines, 1):
+        shown = page.diffs.get(f"pack-{number}", [])
+        patch = run.read(f"{line.pack}/{paths.PATCH}") or b"" if shown else b""
+        yield from _diff(f"the diff of {line.pack}", patch, shown)
+    found = Counter(item[0] for item in page.items)
     due = Counter(_words(row.severity, row.id, row.message) for row in status.findings)
     yield from _same("its findings", sorted(due.elements()), sorted(found.elements()))
     rows = [(_words(row.path), row.kind, _lines_of(row)) for row in files]
     yield from _same("its files", rows, page.rows.get("files", []))
     if bundles is not None:
-        ended = [cells[:1] + cells[2:-1] for cells in page.rows.get("checks", [])]
-        yield from _same("its checks", _ended(status, bundles), ended)
+        ran = (*page.rows.get("checks", []), *page.rows.get("rechecks", []))
+        ended = [cells[:1] + cells[2:-1] for cells in ran]
+        yield from _same("its checks", _ended(status, lines, bundles), ended)
     evidence = page.words.get("evidence", "")
     digests = (row.bundle_sha256 for row in status.packs)
     for name in (status.base_commit, status.base_tree, status.merged_tree, *digests):
         if name not in evidence:
             yield f"expected {name} among its evidence, found none"
+
+
+def _events(run: EvidenceFolder) -> Iterable[Event]:
+    """Yield the run's events as far as they can be read; whether they are whole is checked where
+    the ledger is.
+    """
+    for line in (run.read(paths.EVENTS) or b"").splitlines():
+        try:
+            event = read_line(line)
+            datetime.fromisoformat(event.ts_utc)
+        except (FormError, ValueError):
+            return
+        yield event
+
+
+_TABLES = {"checks", "files", "matrix", "packs", "rechecks", "timeline"}
+_TIMED = {"preflight.finished": "preflight", "merge.finished": "merge", "pack.finished": ""}
+
+
+def _facts(
+    run: EvidenceFolder, status: RunStatus, events: tuple[Event, ...], page: Page
+) -> dict[str, str]:
+    """Return the facts that the head must have; `raw/` may be gone, and then any host is right."""
+    by_type = {event.event_type: event for event in events}
+    started, prepared = by_type.get("run.started"), by_type.get("integrate.prepared")
+    when = started.ts_utc[:19].replace("T", " ") if started is not None else ""
+    measured = run.read(paths.ENFORCEMENT)
+    host = page.facts.get("host", "") if measured is None else _host(measured)
+    number, accepted = len(status.properties_given), status.properties_accepted
+    weaker = "not all that was required" if accepted else "nothing was accepted weaker"
+    unsigned = status.signing.signer == "none"
+    facts = {
+        "repository": started.details.get("origin", "") if started is not None else "",
+        "branch": status.base_ref,
+        "date": f"{when} UTC" if when else "",
+        "duration": _time(prepared.duration_ms if prepared is not None else 0) if when else "",
+        "host": host,
+        "signed by": "nobody" if unsigned else f"see {paths.CHECKPOINT}",
+        "enforced": f"{number} {'property' if number == 1 else 'properties'}; {weaker}",
+        "policy": policy_words(status),
+        "run": status.run_id,
+    }
+    return {name: _words(text) for name, text in facts.items() if text}
+
+
+def _host(measured: bytes) -> str:
+    """Return the machine, its kernel and the sandbox of raw/enforcement.tsv."""
+    rows = [line.split("\t") for line in measured.decode("utf-8", "replace").splitlines()]
+    facts = {row[1]: row[2] for row in rows if row[0] == "fact" and len(row) == 3}
+    backend = next((row[1] for row in rows if row[0] == "backend" and len(row) > 1), "")
+    words = (facts.get("machine"), facts.get("kernel"), f"sandbox {backend or 'none'}")
+    return " · ".join(word for word in words if word) if rows else ""
+
+
+def _spans(events: tuple[Event, ...]) -> Iterable[tuple[str, ...]]:
+    """Yield (what, began after, took) of each part of the run, as its events record it."""
+    ended = [event for event in events if event.event_type in _TIMED]
+    begins = [_at(event) - event.duration_ms for event in ended]
+    starts = [_at(event) for event in events if event.event_type == "run.started"]
+    zero = min((*begins, *starts), default=0)
+    for event, began in zip(ended, begins, strict=True):
+        what = _TIMED[event.event_type] or event.details.get("pack", "")
+        yield _words(what), _time(began - zero), _time(event.duration_ms)
+
+
+def _at(event: Event) -> int:
+    return round(datetime.fromisoformat(event.ts_utc).timestamp() * 1000)
+
+
+def _time(milliseconds: int) -> str:
+    minutes, rest = divmod(milliseconds, 60_000)
+    return f"{minutes} min {rest / 1000:.1f} s" if minutes else f"{rest / 1000:.1f} s"
+
+
+def _diff(what: str, patch: bytes, shown: list[str]) -> Iterable[str]:
+    """Yield the first line of a diff that is not, in its place, one of the patch; content of binary
+    files may be left out, and a long line cut.
+    """
+    lines = iter(patch.decode("utf-8", "backslashreplace").split("\n"))
+    for found in shown:
+        if not any(_shown_as(line, found) for line in lines):
+            yield f"{what}: expected lines of DIFF.patch in their order, found {found[:150]}"
+            return
+
+
+def _shown_as(line: str, found: str) -> bool:
+    text = line if len(line) <= 400 else f"{line[:400]}…"
+    return eyes(text.expandtabs(4)) == found
 
 
 def _head(status: RunStatus, files: tuple[Any, ...]) -> list[str]:
@@ -115,14 +220,7 @@ def _head(status: RunStatus, files: tuple[Any, ...]) -> list[str]:
         f" −{removed}"
     )
     accepted = ", ".join(status.properties_accepted)
-    number = len(status.properties_given)
-    weaker = "not all that was required." if accepted else "nothing was accepted weaker."
-    lines = [
-        _words(f"{counts} · {tree} {status.base_commit[:12]} ({status.base_ref})"),
-        f"{number} {'property' if number == 1 else 'properties'} enforced; {weaker}",
-        _words(f"Policy: {policy_words(status)}."),
-        f"Run {status.run_id}",
-    ]
+    lines = [_words(f"{counts} · {tree} {status.base_commit[:12]} ({status.base_ref})")]
     if accepted:
         lines.append(f"Accepted weaker by the user: {accepted}.")
     if reached(status):
@@ -153,12 +251,12 @@ def _lines_of(row: Any) -> str:
     return "binary" if row.lines_added is None else f"+{row.lines_added} −{row.lines_removed}"
 
 
-def _ended(status: RunStatus, bundles: Bundles) -> list[tuple[str, ...]]:
+def _ended(status: RunStatus, lines: list[Any], bundles: Bundles) -> list[tuple[str, ...]]:
     """Return label and outcome of every command, and what it says before and under the old judge,
     as the page's rows must have them.
     """
     due: list[tuple[str, ...]] = []
-    for line in status.packs:
+    for line in lines:
         for row in bundles[line.pack].status.checks if line.pack in bundles else ():
             word = (
                 "ok"

@@ -7,6 +7,7 @@ a claim is compared with the evidence. Does not know how a report is laid out ot
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from factory.verify import paths
@@ -164,6 +165,9 @@ def _claims(status: RunStatus) -> Iterable[str]:
     for row in status.findings:
         owner = f"{inert(row.pack)}: " if row.pack else ""
         yield f"- **{row.id}** ({row.severity}) {owner}{inert(row.message)}"
+    for line in status.packs:
+        for path in line.artifacts[:100]:
+            yield f"| {inert(line.pack)} | {_code(path)} |"
     for check in status.rechecks:
         words = f"{check.outcome} | {check.old_judge}"
         yield f"| {inert(check.pack)} | {inert(check.label)} | {words} |"
@@ -173,6 +177,14 @@ def _claims(status: RunStatus) -> Iterable[str]:
         yield f"- {inert(reused.pack)} {inert(reused.label)}{where}: reused from {reused.from_run}"
     yield from _by_git(status)
     yield _signing(status)
+
+
+def _code(path: str) -> str:
+    """Return a path as inline code in a cell of a table."""
+    shown = eyes(path).replace("|", "\\|")
+    longest = max((len(run) for run in re.findall("`+", shown)), default=0)
+    apart = " " if longest or shown[:1] == shown[-1:] == " " or not shown else ""
+    return f"{'`' * (longest + 1)}{apart}{shown}{apart}{'`' * (longest + 1)}"
 
 
 def _by_git(status: RunStatus) -> Iterable[str]:

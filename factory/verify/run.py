@@ -283,10 +283,10 @@ class _RunCheck:
             ("lines removed", recorded.lines_removed, line.lines_removed),
             (
                 "checks that ended with 0",
-                sum(check.rc == 0 for check in recorded.checks),
+                sum(check.rc == 0 and check.kind != "step" for check in recorded.checks),
                 line.checks_ok,
             ),
-            ("checks", len(recorded.required), line.checks),
+            ("checks", len(bundle.contract.acceptance), line.checks),
             ("what its checks say", asked_of(recorded), line.asked),
             ("changed files of its judge", len(recorded.judged.files), line.judge_changed),
             (

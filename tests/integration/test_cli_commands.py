@@ -34,7 +34,7 @@ LARGE = """
     limits: {changed_lines: 1}
     steps: [{name: write, run: "mkdir -p docs && echo two > docs/two.txt && echo more >> README.md"}]
 """
-FAILING = "checks: [{name: no, run: \"echo '2 dead links' && false\"}]\n"
+FAILING = "checks: [{name: no, run: \"printf 'a → b\\\\n2 dead links\\\\n' && false\"}]\n"
 
 
 @pytest.fixture
@@ -47,10 +47,11 @@ def world(tmp_path: Path) -> World:
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> World:
-    """A repository after a run that was BLOCKED by one of two packs; tests only read it."""
+    """A repository after a run that was BLOCKED by two of three packs; tests only read it."""
     made = World(tmp_path_factory.mktemp("finished") / "repo")
     made.pack("TASK-0101-one", GOOD)
-    made.pack("TASK-0102-two", LARGE, FAILING)
+    made.pack("TASK-0102-two", LARGE)
+    made.pack("TASK-0103-three", GOOD.replace("one", "three"), FAILING)
     made.commit()
     made.blocked = made.factory("oneshot", "-n", "1")  # type: ignore[attr-defined]
     return made
@@ -105,9 +106,10 @@ def test_doit_list(finished: World) -> None:
 def test_why_and_print_report(finished: World) -> None:
     for words, name in (
         (["why", "TASK-0102"], "why-blocked.txt"),
+        (["why", "TASK-0103"], "why-failed.txt"),
         (["why", "TASK-0101-one"], "why-holds.txt"),
         (["print-report"], "print-report.txt"),
-        (["print-report", "--pack", "TASK-0102", "--log", "check-1"], "print-log.txt"),
+        (["print-report", "--pack", "TASK-0103", "--log", "check-1"], "print-log.txt"),
         (["plan"], "plan.txt"),
         (["open-run"], "open-run.txt"),
     ):

@@ -63,7 +63,7 @@ HOW = {
 COVERED = {
     ("Two commands", "./dev doit oneshot"): "it is the first run under “Three minutes”",
     ("Two commands", "./dev nox -s tests"): "it is what runs this test",
-    ("In another repository", "pipx install --include-deps ."): "`nox -s fresh` installs the wheel",
+    ("In another repository", "pipx install ."): "`nox -s fresh` installs the wheel",
 }
 FIRST = "The first ten minutes"  # of a repository with dependencies, which ours is not to packs
 COVERED |= {

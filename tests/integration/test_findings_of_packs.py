@@ -93,7 +93,7 @@ CASES: dict[str, Case] = {
         None,
         [
             (
-                "STEP_FAILED step-1 `echo out; echo err >&2; exit 7` ended with 7, expected 0; its last line: err @"
+                "STEP_FAILED step-1 `echo out; echo err >&2; exit 7` ended with 7 @"
                 " task.yml:6 > Read it with: factory print-report --pack ID --log step-1"
             )
         ],
@@ -103,7 +103,7 @@ CASES: dict[str, Case] = {
         'lint: {commands: ["true", "echo no; exit 3"]}\nmust: ["test -f spec.md"]\n',
         [
             (
-                "CHECK_FAILED lint-2 `echo no; exit 3` ended with 3, expected 0; its last line: no @"
+                "CHECK_FAILED lint-2 `echo no; exit 3` ended with 3 @"
                 " acceptance.yml:1 > Read it with: factory print-report --pack ID --log lint-2"
             )
         ],

@@ -70,7 +70,7 @@ def test_a_pack_that_another_worker_holds_is_blocked_with_who_and_since_when(wor
         " lock; expected it to be free"
     )
     assert (ended.rc, "not run: locked" in ended.out) == (2, True), ended.text
-    assert f"\nTASK-0001\n  LOCKED  TASK-0001: {who}\n" in ended.out
+    assert f"\nTASK-0001\n  LOCKED  {who}\n" in ended.out
     (found,) = world.status()["findings"]
     assert (found["id"], found["pack"], found["message"]) == ("LOCKED", "TASK-0001", who)
     assert nothing_of_the_first(world) == ["LOCKED"]

@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -21,6 +20,7 @@ from factory.engine.divergence import Sides, first_divergence
 from factory.evidence.attestations import parse_envelopes
 from factory.log.dsse import Envelope
 from factory.run import other_conditions
+from factory.verify.html_page import read_page
 from tests.timeless import timeless
 from tests.world import Ended, World, environment
 
@@ -143,7 +143,7 @@ def run_elsewhere(original: World, top: Path) -> tuple[World, Ended, set[str]]:
     return world, Ended(done.returncode, done.stdout, done.stderr), set(told.read_text().split())
 
 
-def files_below(folder: Path) -> Mapping[str, bytes]:
+def files_below(folder: Path) -> dict[str, bytes]:
     return {
         p.relative_to(folder).as_posix(): p.read_bytes()
         for p in sorted(folder.rglob("*"))
@@ -180,10 +180,15 @@ def test_bundles(both: tuple[Path, Path, set[str]], pack: str) -> None:
 
 def test_merged_tree_and_report(both: tuple[Path, Path, set[str]]) -> None:
     here, there, _ = both
-    found = first_divergence(
-        files_below(here / "Z_integrator"), files_below(there / "Z_integrator"), SIDES
-    )
+    ours, theirs = (files_below(run / "Z_integrator") for run in (here, there))
+    pages = [read_page(files.pop("report.html")) for files in (ours, theirs)]
+    found = first_divergence(ours, theirs, SIDES)
     assert found is None, "\n".join((found.what, *found.diff))
+    for page in pages:  # it alone says when and on what host
+        for timed in ("date", "duration", "host"):
+            del page.facts[timed]
+        del page.rows["timeline"], page.words["timeline"]
+    assert pages[0] == pages[1]
     assert json.loads((here / "Z_integrator" / "STATUS.json").read_text())["merged_tree"]
 
 

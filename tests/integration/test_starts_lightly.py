@@ -60,7 +60,7 @@ def test_nothing_changed_opens_nothing(world: World, program: str) -> None:
     world.doit("oneshot")
     modules, said = loaded(world, program, "oneshot")
     assert re.fullmatch(
-        r"PASS  \S+ is up to date: 1 pack unchanged, nothing was run\nPolicy    .*\n", said
+        r"PASS  \S+ is up to date: 1 pack unchanged, nothing was run\nPolicy    .*\nNext .*\n", said
     )
     assert modules & NOT_IF_UNCHANGED == set()
     assert "factory.engine.memory" in modules

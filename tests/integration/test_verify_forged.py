@@ -367,7 +367,8 @@ def as_pass(run: Memory, changes: dict[str, bytes]):
     from factory.model.evidence_text import parse_document
 
     verdict = parse_document(RunStatus, run.files[STATUS])
-    count = len(json.loads(changes[BUNDLE])["checks"])
+    checks = json.loads(changes[BUNDLE])["checks"]
+    count = sum(check["kind"] != "step" for check in checks)
     packs = tuple(
         line.model_copy(update={"status": "PASS", "checks_ok": count}) for line in verdict.packs
     )
@@ -797,7 +798,7 @@ RENDERED = {
         b"<p>No finding.</p>",
         b"<ul><li><p>error CRASH x</p></li></ul>",
     ),
-    "a file in HTML": ("report.html", b"docs/n.txt", b"docs/m.txt"),
+    "a file in HTML": ("report.html", b"<code>docs/n.txt</code>", b"<code>docs/m.txt</code>"),
     "an outcome in HTML": (
         "report.html",
         b'<span class="badge ok">ok</span>',

@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from factory.commands.config import config_lines
+from factory.commands.doctor import doctor_lines
 from factory.model.config import Config
 from factory.model.finding import Finding
 from factory.model.verdict import Status
@@ -27,6 +29,47 @@ def without(*missing: Property) -> Enforcement:
 
 
 BY_NAME: list[Property] = sorted([*Property], key=lambda each: each.value)
+
+
+def test_a_person_reads_tables_with_what_is_wrong_first() -> None:
+    measured = replace(without(Property.NET_ISOLATED), facts={"kernel": "6.8"})
+    lines = doctor_lines(check_up(FACTS, Config(), measured, "/r", ()))
+    assert [line for line in lines if line and not line.startswith(" ")][:4] == [
+        "Host",
+        "Sandbox",
+        "Enforced, as tried",
+        "Here",
+    ]
+    at = lines.index("Enforced, as tried")
+    assert lines[at + 1].split()[:2] == ["net_isolated", "missing"]
+    assert [line.split() for line in lines if "kernel" in line] == [["kernel", "6.8"]]
+
+
+def test_settings_are_shown_by_who_may_set_them_and_those_that_are_set_first() -> None:
+    rows = [
+        {"name": name, "value": value, "source": source, "direction": direction}
+        for name, value, source, direction in (
+            ("packs.folder", "taskpacks", "default", "neutral"),
+            ("ceilings.timeout", "300", "repository: factory.toml", "tightens"),
+            ("ceilings.memory", str(3 << 29), "default", "tightens"),
+            ("ceilings.disk", str(8 << 30), "default", "tightens"),
+            ("run.backend", "auto", "yours: /c", "user"),
+        )
+    ]
+    assert [" ".join(line.split()) for line in config_lines(rows)] == [
+        "Set, beyond the defaults",
+        "a repository may only make it stricter",
+        "ceilings.timeout 300 s (repository: factory.toml)",
+        "yours alone",
+        "run.backend auto (yours: /c)",
+        "",
+        "Defaults",
+        "a repository may set it",
+        "packs.folder taskpacks",
+        "a repository may only make it stricter",
+        "ceilings.memory 1536 MiB",
+        "ceilings.disk 8 GiB",
+    ]
 
 
 def test_good_host_passes_and_every_property_has_a_row() -> None:

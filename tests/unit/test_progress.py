@@ -122,8 +122,7 @@ WHOLE_RUN = [
     "preflight        2 packs at 1f0c9a2e (main) · sandbox full · 0.2 s",
     "launch           TASK-0101  PASS  2 files +41 −3  1.9 s",
     "                 TASK-0102  BLOCKED  no change  4.2 s",
-    "bundle-validate  TASK-0102  BLOCKED  no bundle  0.1 s",
-    "                 1 of 2 bundles are valid, 1 of 2 packs passed",
+    "bundle-validate  1 of 2 bundles are valid, 1 of 2 packs passed",
     "integrate        BLOCKED  nothing merged · 65 s",
     "summary          BLOCKED  factory_1",
 ]
@@ -186,6 +185,40 @@ def test_a_phase_that_nobody_foresaw_is_counted_where_it_has_packs() -> None:
     ]
 
 
+def test_of_many_packs_only_what_is_broken_has_a_line() -> None:
+    stream, clock = io.StringIO(), Clock()
+    display = PlainProgress(stream, Palette(False), clock)
+    cards = [Card(f"launch:{n}", "launch", f"TASK-10{n:02}", "", (), ()) for n in range(31)]
+    display.expect(cards)
+    for one in cards[:27]:
+        display.card_up_to_date(one, Status.PASS)
+    for one, ended in zip(
+        cards[27:],
+        (result(), result("6 files outside its scope", Status.BLOCKED), result(), result()),
+        strict=True,
+    ):
+        display.card_started(one)
+        clock.now += 1
+        display.card_ended(one, ended)
+    assert stream.getvalue().splitlines() == [
+        "launch           TASK-1028  BLOCKED  6 files outside its scope  1.0 s",
+        "                 30 of 31 PASS · 27 unchanged, 4 ran · 4.0 s",
+    ]
+
+
+def test_a_permanent_line_is_wrapped_below_its_text(terminal: Terminal) -> None:
+    terminal.size = os.terminal_size((40, 24))
+    display = LiveProgress(terminal, Palette(True), Clock(), redraw_seconds=0)
+    display.expect(CARDS)
+    display.card_started(CARDS[1])
+    display.card_ended(CARDS[1], result("a reason that is long", Status.BLOCKED))
+    assert [re.sub(r"\x1b\[[0-9]*m", "", line) for line in terminal.shown()] == [
+        "launch           TASK-0101  BLOCKED  a",
+        "                 reason that is long",
+        "                 0.0 s",
+    ]
+
+
 def test_text_of_packs_is_inert() -> None:
     stream, clock = io.StringIO(), Clock()
     display = PlainProgress(stream, Palette(False), clock)
@@ -213,7 +246,8 @@ def test_the_block_shows_what_runs_against_its_limit(terminal: Terminal) -> None
     clock.now += 20
     display.redraw()
     assert terminal.shown() == [
-        "TASK-0101  ████░░░░░░░░ 20 s of 60 s  steps 1: python build.py",
+        "launch           ░░░░░░░░░░░░ 0 of 2",
+        "TASK-0101  20 s of 60 s  steps 1: python build.py",
         "           page 2",
         "TASK-0102  20 s",
     ]
@@ -221,6 +255,7 @@ def test_the_block_shows_what_runs_against_its_limit(terminal: Terminal) -> None
     display.card_ended(CARDS[1], result("2 files"))
     assert terminal.shown() == [
         "launch           TASK-0101  PASS  2 files  20 s",
+        "launch           ██████░░░░░░ 1 of 2",
         "TASK-0102  20 s",
     ]
     display.note(Shown("a line beside"))
@@ -237,9 +272,9 @@ def test_hostile_output_stays_on_its_line(terminal: Terminal) -> None:
     display.command_started("TASK-0101", "steps\n1", "printf '\x1b[9A'", 0.0)
     display.command_output("TASK-0101", b"\x1b[5A\x1b[2J\x07bell \xe2\x80\xae\xff" + b"w" * 500)
     display.redraw()
-    assert terminal.shown()[0] == "TASK-0101  0.0 s  steps\\x0a1: printf '\\x1b[9A'"
-    assert terminal.shown()[1].startswith("           \\x07bell \\u202e")
-    assert terminal.shown()[1].endswith("…")
+    assert terminal.shown()[1] == "TASK-0101  0.0 s  steps\\x0a1: printf '\\x1b[9A'"
+    assert terminal.shown()[2].startswith("           \\x07bell \\u202e")
+    assert terminal.shown()[2].endswith("…")
 
 
 @pytest.mark.parametrize("columns", [40, 41, 200])
@@ -251,7 +286,7 @@ def test_no_line_reaches_the_last_column(terminal: Terminal, columns: int) -> No
     display.command_started("TASK-0101", "checks 1", "x" * 300, 1e9)
     display.command_output("TASK-0101", "字".encode() * 300)
     display.redraw()
-    assert len(terminal.shown()) == 2
+    assert len(terminal.shown()) == 3
 
 
 def test_more_packs_than_rows_are_counted(terminal: Terminal) -> None:
@@ -261,7 +296,17 @@ def test_more_packs_than_rows_are_counted(terminal: Terminal) -> None:
     display.expect(many)
     for one in many:
         display.card_started(one)
-    assert terminal.shown() == [*(f"P-{number}  0.0 s" for number in range(4)), "and 5 more"]
+    assert terminal.shown() == [
+        "launch           ░░░░░░░░░░░░ 0 of 9",
+        *(f"P-{number}  0.0 s" for number in range(3)),
+        "and 6 more",
+    ]
+    display.card_ended(many[0], result())
+    display.card_ended(many[1], result("x", Status.BLOCKED))
+    assert terminal.shown()[:2] == [
+        "launch           P-1  BLOCKED  x  0.0 s",
+        "launch           ██░░░░░░░░░░ 2 of 9, 1 not PASS",
+    ]
 
 
 def test_a_stream_without_blocks_gets_signs(terminal: Terminal) -> None:
@@ -272,7 +317,7 @@ def test_a_stream_without_blocks_gets_signs(terminal: Terminal) -> None:
     display.command_started("TASK-0101", "tests 1", "pytest", 10.0)
     clock.now += 99
     display.redraw()
-    assert terminal.shown() == ["TASK-0101  ############ 99 s of 10 s  tests 1: pytest"]
+    assert terminal.shown() == ["TASK-0101  99 s of 10 s  tests 1: pytest"]
     display.card_ended(CARDS[5], result("merged"))
     assert terminal.shown() == ["integrate        merged · 0.0 s"]
 
@@ -306,7 +351,7 @@ def test_many_threads_leave_a_whole_screen(terminal: Terminal) -> None:
             display.command_started(one.pack, "steps 1", "true", 5.0)
             display.command_output(one.pack, b"out\n")
             display.command_ended(one.pack, "steps 1", 0)
-            display.card_ended(one, result("done"))
+            display.card_ended(one, result("done", Status.BLOCKED))
 
     workers = [threading.Thread(target=work, args=(many[place::4],)) for place in range(4)]
     for worker in workers:
@@ -314,8 +359,10 @@ def test_many_threads_leave_a_whole_screen(terminal: Terminal) -> None:
     for worker in workers:
         worker.join()
     display.stop()
-    packs = [re.sub(r"^launch|^ +", "", line).split()[0] for line in terminal.shown()]
+    *shown, count = terminal.shown()
+    packs = [re.sub(r"^launch|^ +", "", line).split()[0] for line in shown]
     assert sorted(packs) == [one.pack for one in many]
+    assert count.split() == "0 of 40 PASS · 40 ran · 0.0 s".split()
 
 
 def test_a_stream_that_breaks_is_no_exception() -> None:

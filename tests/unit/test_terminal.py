@@ -15,12 +15,14 @@ from factory.model.inert import Shown
 from factory.report.terminal import (
     Palette,
     fit,
+    fitted,
     is_terminal,
     palette_for,
     plain,
     sanitize,
     tolerate,
     width,
+    wrapped,
     write_lines,
 )
 
@@ -73,6 +75,40 @@ def test_fitted_text_never_exceeds_its_columns(text: str, columns: int) -> None:
     fitted = fit(shown, columns)
     assert width(fitted) <= columns
     assert fitted == shown or fitted.endswith("…") or columns == 0
+
+
+@given(st.lists(ANY_TEXT, max_size=8).map(" ".join), st.integers(40, 200), st.booleans())
+def test_wrapped_text_loses_nothing_and_only_a_long_word_is_wider(
+    text: str, columns: int, labelled: bool
+) -> None:
+    line = sanitize(f"Report    {text}" if labelled else f"    {text}")
+    pieces = list(wrapped(line, columns))
+    assert "".join("".join(pieces).split()) == "".join(line.split())
+    for piece in pieces:
+        assert width(piece) <= columns or width(Shown(piece.strip().split(" ")[-1])) > columns // 2
+    for piece in pieces[1:]:
+        assert piece.startswith(" " * (10 if labelled else 4))
+
+
+def test_a_line_is_wrapped_below_its_text_and_a_path_stays_whole() -> None:
+    path = ".factory/runs/factory_20261201_091502_1f0c9a2e_001/Z_integrator/FINAL_REPORT.md"
+    assert list(wrapped(Shown(f"Report    {path}"), 40)) == [f"Report    {path}"]
+    red = Palette(True).paint(Shown("BLOCKED"), "red")
+    assert list(wrapped(Shown(f"launch    {red} one two"), 21)) == [
+        f"launch    {red} one",
+        "          two",
+    ]
+    assert list(wrapped(Shown("  字字字字字字字字字字"), 12)) == [
+        "  字字字字字",
+        "    字字字字",
+        "    字",
+    ]
+
+
+def test_only_a_terminal_gets_wrapped_lines() -> None:
+    line = Shown("word " * 40)
+    assert list(fitted([line], io.StringIO(), {"TERM": "xterm"})) == [line]
+    assert len(list(fitted([line], Tty(), {"TERM": "xterm"}))) == 3
 
 
 def test_wide_and_combining_characters_are_counted() -> None:

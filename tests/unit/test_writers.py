@@ -64,6 +64,7 @@ WRITERS = {
     "factory/engine/doit_reporter.py": BY_GATE,
     "factory/merge/z_process.py": "one word to the process that started it",
     "factory/report/live.py": GATE,
+    "factory/report/step_summary.py": GATE,
     "factory/report/streams.py": GATE,
     "factory/commands/review.py": BY_GATE,
     "factory/engine/rebuild.py": BY_GATE,

@@ -8,6 +8,7 @@ import io
 import json
 import re
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any
 
@@ -22,7 +23,16 @@ from factory.report.annotations import MOST, annotate
 from factory.report.html import report_html
 from factory.report.junit import junit_xml
 from factory.report.markup import Markup, joined, lines_of, relative_uri, tag
-from factory.report.run_view import EXCERPT_CHARACTERS, RunView, excerpt
+from factory.report.run_view import (
+    EXCERPT_CHARACTERS,
+    LAST_LINES,
+    RunView,
+    Span,
+    WhenAndWhere,
+    excerpt,
+    facts_of,
+    last_lines,
+)
 from factory.report.sarif import results_sarif
 from factory.verify.documents import RunStatus as ReadStatus
 from factory.verify.html_page import read_page
@@ -142,7 +152,7 @@ def test_the_page_says_the_verdict_first_and_then_everything() -> None:
     assert page.verdict == "BLOCKED"
     assert page.head[0] == f"2 packs · 2 files, +2 −1 · tree {'d' * 12} on base {'b' * 12} (HEAD)"
     assert "Accepted weaker by the user: pids_bounded." in page.head
-    assert page.rows["packs"][1] == (
+    assert page.rows["packs"][0] == (
         "TASK-0104 Links",
         "security",
         "BLOCKED",
@@ -150,8 +160,8 @@ def test_the_page_says_the_verdict_first_and_then_everything() -> None:
         "1 of 2 ok",
         "Dead links.",
     )
-    assert len(page.items["findings"]) == 5
-    assert page.rows["conflicts"] == [
+    assert len(page.items) == 5
+    assert page.rows["matrix"] == [
         ("TASK-0101", "·", "docs/i.md"),
         ("TASK-0104", "docs/i.md", "·"),
     ]
@@ -160,13 +170,15 @@ def test_the_page_says_the_verdict_first_and_then_everything() -> None:
         ("x.bin", "modified", "binary"),
     ]
     assert [(row[0], row[2]) for row in page.rows["checks"]] == [
+        ("tests-1", "ended with 1"),
         ("step-1", "ok"),
         ("tests-1", "ok"),
-        ("tests-1", "ended with 1"),
+    ]
+    assert [(row[0], row[2]) for row in page.rows["rechecks"]] == [
         ("TASK-0101 tests-1", "broken with TASK-0104"),
         ("TASK-0104 tests-1", "as-accepted"),
     ]
-    assert "E 2 < 3 1 failed" in page.rows["checks"][2][1]
+    assert "E 2 < 3 1 failed" in page.rows["checks"][0][1]
     assert "a" * 64 in page.words["evidence"]
     assert "factory verify" in page.words["verify"]
 
@@ -210,7 +222,66 @@ def test_any_text_makes_no_element_of_a_page(text: str) -> None:
     assert {name for name, _ in found} == {name for name, _ in shape(report_html(spoilt("plain")))}
     for _, attrs in found:
         for name, value in attrs:
-            assert name != "href" or re.fullmatch(r"#[a-z]+|[A-Za-z0-9._~/%-]+", value or ""), value
+            assert name != "href" or re.fullmatch(
+                r"#[a-z]+(-[0-9]+)?|[A-Za-z0-9._~/%-]+", value or ""
+            ), value
+
+
+@examples(25)
+@given(ANY_TEXT)
+def test_only_artifacts_that_no_browser_runs_are_linked(text: str) -> None:
+    names = (f"{text}.txt", f"../{text}.json", f"a/{text}/b.md", f"{text}.html", "a.svg", "b.txt/x")
+    content = report_html(RunView(status(packs=(line("T-1", artifacts=names),))))
+    assert read_page(content).problem == ""
+    links = [value for _, attrs in shape(content) for name, value in attrs if name == "href"]
+    linked = [link for link in links if link and "ARTIFACTS" in link]
+    assert all(re.search(r"\.(txt|json|md)$", link) and "/../" not in link for link in linked)
+
+
+def test_the_page_says_where_and_when_it_ran_and_shows_each_diff_with_its_lines() -> None:
+    patch = (
+        "diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -9 +9,2 @@ top\n--- old\n+new <b>\n+\x1b[2J\n"
+        "diff --git a/i.png b/i.png\nGIT binary patch\nliteral 3\nKcmZ\n\ndiff --git a/y b/y"
+    )
+    own = replace(bundle("TASK-0101", check("tests-1", "pytest")), patch=tuple(patch.split("\n")))
+    facts = WhenAndWhere(
+        "https://git.example/a.git",
+        "2026-12-01T09:15:02.123Z",
+        65_400,
+        "x86_64 · sandbox full",
+        (Span("preflight", 0, 400), Span("TASK-0101", 450, 60_000)),
+    )
+    content = report_html(RunView(status(), None, {"TASK-0101": own}, facts=facts))
+    page = read_page(content)
+    assert page.problem == ""
+    assert page.facts["repository"] == "https://git.example/a.git"
+    assert page.facts["date"] == "2026-12-01 09:15:02 UTC"
+    assert page.facts["duration"] == "1 min 5.4 s"
+    assert page.rows["timeline"] == [
+        ("preflight", "0.0 s", "0.4 s", ""),
+        ("TASK-0101", "0.5 s", "1 min 0.0 s", ""),
+    ]
+    assert page.diffs["pack-1"] == [
+        *patch.split("\n")[:6],
+        "+\\u001b[2J",
+        "diff --git a/i.png b/i.png",
+        "GIT binary patch",
+        "diff --git a/y b/y",
+    ]
+    for shown in (
+        '<span class="removed"><span class="n">    9       </span>--- old',
+        '<span class="added"><span class="n">          9 </span>+new &lt;b&gt;',
+        '<span class="added"><span class="n">         10 </span>+',
+        'href="../TASK-0101/DIFF.patch"',
+        'href="../TASK-0101/LOGS/tests-1.log"',
+    ):
+        assert shown in content.decode()
+
+
+def test_facts_of_a_run_are_those_of_its_events() -> None:
+    rows = b"backend\tfull\t\nfact\tkernel\t6.8\nfact\tmachine\tx86_64\n"
+    assert facts_of((), rows) == WhenAndWhere(host="x86_64 · 6.8 · sandbox full")
+    assert facts_of((), b"") == WhenAndWhere()
 
 
 @pytest.mark.parametrize(
@@ -221,8 +292,8 @@ def test_any_text_makes_no_element_of_a_page(text: str) -> None:
         ("</main>", "<!-- x --></main>"),
         ("default-src 'none'", "default-src *"),
         ("<h1>", '<h1 onclick="x">'),
-        ('href="#findings"', 'href="https://evil.example"'),
-        ('href="#findings"', 'href="javascript:alert(1)"'),
+        ('href="#packs"', 'href="https://evil.example"'),
+        ('href="#packs"', 'href="javascript:alert(1)"'),
         ("color-scheme:light dark", "color-scheme:light  dark"),
         ("</body>", "</body></body>"),
         (
@@ -390,6 +461,15 @@ def test_an_excerpt_is_the_end_of_a_log() -> None:
     assert len(excerpt(b"x" * 10**6)) == EXCERPT_CHARACTERS + 2
     assert excerpt(b"\xff") == "\\xff"
     assert excerpt(b"") == ""
+
+
+def test_the_last_lines_of_a_log_are_few_short_and_not_blank() -> None:
+    assert last_lines(b"one\n\n\x1b[31mtwo\x1b[0m  \n\n") == ("one", "two")
+    assert last_lines(b"".join(b"%d\n" % n for n in range(50))) == tuple(
+        str(n) for n in range(50 - LAST_LINES, 50)
+    )
+    assert [len(line) for line in last_lines(b"x" * 10**6)] == [300]
+    assert last_lines(b"") == ()
 
 
 def test_the_checker_reads_the_status_that_is_rendered() -> None:

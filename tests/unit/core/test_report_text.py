@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
+from pathlib import Path
 
 import pytest
 
@@ -21,8 +23,10 @@ from factory.model.evidence import (
 )
 from factory.model.judged import AskedRecord
 from factory.model.wording import counted
+from factory.report.brief import brief
+from factory.report.step_summary import MOST_BYTES, VARIABLE, append_summary
 from factory.report.text import (
-    brief,
+    MOST_ARTIFACTS,
     change_text,
     finding_lines,
     markdown,
@@ -389,3 +393,35 @@ def test_the_plan_of_a_run_that_merged_nothing_names_who_did_not_pass() -> None:
         "\nResult: nothing was merged.\n\n- T-2 is BLOCKED.\n- T\\_3\\_ is FAIL.\n"
     ), text
     assert "No pack prevents a merge" in unmerged_plan(status(merged_tree="")).decode()
+
+
+def test_artifacts_are_named() -> None:
+    many = tuple(f"out/{n}.bin" for n in range(MOST_ARTIFACTS + 2))
+    packs = (line(artifacts=("dist/a|b.txt", "`x`")), line(pack="T-2", artifacts=many))
+    text = markdown(status(packs=packs), None).decode()
+    assert "## Artifacts\n\n| pack | artifact |\n|---|---|\n| T-1 | `dist/a\\|b.txt` |" in text
+    assert "| T-1 | `` `x` `` |" in text
+    assert "| T-2 | `out/99.bin` |\n| T-2 | and 2 more |\n" in text
+    assert "## Artifacts" not in markdown(status(), None).decode()
+
+
+def test_a_job_gets_the_report_as_its_summary(tmp_path: Path) -> None:
+    file = tmp_path / "summary.md"
+    assert append_summary({}, b"# PASS\n") == ""
+    assert "cannot be opened" in append_summary({VARIABLE: str(file)}, b"# PASS\n")
+    file.write_bytes(b"before\n")
+    assert append_summary({VARIABLE: str(file)}, b"# PASS\n") == ""
+    assert file.read_bytes() == b"before\n# PASS\n"
+    assert append_summary({VARIABLE: str(tmp_path)}, b"x") != ""
+    os.mkfifo(tmp_path / "pipe")
+    assert append_summary({VARIABLE: str(tmp_path / "pipe")}, b"x") != ""
+    file.write_bytes(b"")
+    report = b"".join(b"| row %d |\n" % number for number in range(200_000))
+    assert append_summary({VARIABLE: str(file)}, report) == ""
+    size = file.stat().st_size
+    assert MOST_BYTES - 100 < size <= MOST_BYTES
+    assert file.read_bytes().endswith(
+        "|\n\n… the whole report is FINAL_REPORT.md of the run\n".encode()
+    )
+    assert append_summary({VARIABLE: str(file)}, report) == ""
+    assert file.stat().st_size == size
