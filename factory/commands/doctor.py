@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 import platform
 import sys
 import tempfile
 from argparse import Namespace
+from collections.abc import Iterator
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
@@ -27,9 +29,11 @@ from factory.model.errors import Refusal
 from factory.model.finding import Finding
 from factory.model.layout import CACHE, GIT, VIEWS, WORKTREES
 from factory.model.verdict import Status
+from factory.model.wording import counted
+from factory.plan.site import Site
 from factory.plan.stages import PackSandbox
 from factory.report.answer import CommandResult, finding_lines
-from factory.run.doctor import Checkup, HostFacts, Mark, check_up, lacking, ladder
+from factory.run.doctor import Checkup, HostFacts, Mark, Row, check_up, lacking, ladder
 from factory.sandbox import backends
 from factory.sandbox.backend import SandboxSetting
 from factory.sandbox.backends import IsolationMode
@@ -143,7 +147,18 @@ def _check_up(start: Path) -> Checkup:
         opened.sandbox.close()
     holders = tuple(opened.locks.holders())
     facts = _gather(opened.store.root, holders, opened.store.names(WORKTREES), user_config_file())
-    return check_up(facts, opened.config, enforcement, str(opened.repository.root), ())
+    found = check_up(facts, opened.config, enforcement, str(opened.repository.root), ())
+    return replace(found, rows=(*found.rows, *_environments(opened)))
+
+
+def _environments(site: Site) -> Iterator[Row]:
+    """Yield a row for each prepared environment: how much is in it, and how old it is."""
+    store = site.sandbox.environments
+    for one, _ in store.every() if store is not None else ():
+        made = datetime.datetime.fromisoformat(one.made)
+        days = (datetime.datetime.now(datetime.UTC) - made).days
+        size = f"{counted(one.files, 'file')}, {one.bytes / (1 << 20):.1f} MiB"
+        yield Row(f"environment {one.name}", Mark.GOOD, f"{size}, {counted(days, 'day')} old")
 
 
 def _check_up_outside(refused: tuple[Finding, ...]) -> Checkup:

@@ -24,7 +24,16 @@ from factory.model.card import Card
 from factory.model.errors import Refusal, UsageError
 from factory.model.event import Entry, Event, RunState
 from factory.model.events import CacheRemoved, RawRemoved, RunRemoved
-from factory.model.layout import CACHE, GIT, GIT_OBJECTS, IN_RUN, NOT_PACKS, RUNS, RunFolder
+from factory.model.layout import (
+    CACHE,
+    GIT,
+    GIT_OBJECTS,
+    IN_RUN,
+    NOT_PACKS,
+    RUNS,
+    RunFolder,
+    environment_tree,
+)
 from factory.plan.site import Site
 from factory.run.bundle_validate import bundle_intact
 
@@ -145,11 +154,15 @@ def caches(site: Site) -> Collection:
     """Return the caches, which are made again whenever they are missing, whatever
     the ledger says.
     """
-    chosen = (
+    chosen = [
         Chosen(RemovalKind.CACHE, path, why, "")
         for path, why, folder in _CACHES
         if _has_more(site, folder)
-    )
+    ]
+    store = site.sandbox.environments
+    for digest in store.superseded() if store is not None else ():
+        why = "an environment that was prepared anew since"
+        chosen.append(Chosen(RemovalKind.CACHE, environment_tree(digest), why, ""))
     return Collection(tuple(_measured(site, one) for one in chosen), ())
 
 

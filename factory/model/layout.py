@@ -386,6 +386,11 @@ def marker(phase: str, pack_id: str = "") -> str:
     return MARKERS.at(f"{phase}/{pack_id}.json" if pack_id else f"{phase}.json")
 
 
+def environment_tree(sha256: str) -> str:
+    """Return the path of the tree of a prepared environment, by its digest."""
+    return ENVIRONMENTS.at(f"trees/{sha256}")
+
+
 def lock(name: str) -> str:
     """Return the path of the lock file with this name."""
     return LOCKS.at(f"{name}.lock")

@@ -162,12 +162,25 @@ class EnvironmentStore:
         return self.root / f"{name}.log"
 
     def every(self) -> tuple[tuple[Prepared, Path], ...]:
-        """Return each environment with a record that is believed, and that file, by name and
-        time.
+        """Return each environment with a record that is believed and a tree, and that file, by name
+        and time.
         """
         read = ((self._read(place), place) for place in self.root.glob("*.json"))
-        found = [(one, place) for one, place in read if one is not None]
+        found = [
+            (one, place)
+            for one, place in read
+            if one is not None and self.folder(one.sha256).is_dir()
+        ]
         return tuple(sorted(found, key=lambda row: (row[0].name, row[0].made)))
+
+    def superseded(self) -> tuple[str, ...]:
+        """Return the digests of trees of which a later one was prepared under the same name, and
+        that are the latest under no other.
+        """
+        every = [one for one, _ in self.every()]
+        latest = {one.name: one.sha256 for one in every}
+        old = (one.sha256 for one in every if one.sha256 not in latest.values())
+        return tuple(dict.fromkeys(old))
 
     def draft(self) -> Path:
         """Return a fresh empty folder for what is being made. Raise Refusal DISK_UNWRITABLE."""

@@ -13,8 +13,10 @@ from typing import Any
 
 import pytest
 
+from factory.evidence.gc import caches
 from factory.model.card import CardResult
 from factory.model.verdict import Status
+from tests import in_process
 from tests.in_process import oneshot
 from tests.world import World
 
@@ -161,6 +163,11 @@ def test_new_inputs_are_prepared_anew_and_packs_that_need_them_run_again(tmp_pat
     assert oneshot(world)[0] is Status.PASS
     assert prepared(world) == [one, two, one]
     assert (place / "deps/lib.txt").read_text() == "one\n"
+    # Of two of one name the older one may go; `made` of the first is later now.
+    built = in_process.site(world)
+    (old,) = [one for one in caches(built).removals if one.path.startswith("environments/")]
+    in_process.close(built)
+    assert (old.files, place.name in old.path) == (3, False)
     # A record that somebody else sealed is not believed.
     for record in (world.state / "environments").glob("*.json"):
         record.write_text(record.read_text().replace('"seal": "', '"seal": "0'))
@@ -232,6 +239,9 @@ def test_a_pack_that_changes_what_it_is_made_from_is_blocked(tmp_path: Path) -> 
 
 
 def test_the_command_lists_shows_and_removes(lived: World) -> None:
+    looked = lived.factory("doctor").out
+    assert "environment deps" in looked
+    assert "3 files, 0.0 MiB, 0 days old" in looked
     listed = lived.factory("environment", "list", "--json")
     (row,) = json.loads(listed.out)["environments"]
     assert (row["name"], row["state"], row["files"]) == ("deps", "prepared", 3)
