@@ -29,7 +29,7 @@ class Breach:
 
 DEPS_WITHOUT_NETWORK = (
     "packages are listed, which are not installed, and constraints.allow_network is false",
-    "remove them, and have them in the environment that run.python names, or declare the hosts",
+    "remove them, and name an environment that has them: environment: [NAME]",
 )
 """Say what is wrong with packages to install, and what to do."""
 
