@@ -371,7 +371,7 @@ def accept(
     where all of them are known to have passed over it.
     """
     pack, paid = planned.pack, machine.paid
-    enforcement = machine.sandbox.measure() if paid is not None else None
+    enforcement = machine.sandbox.measure(network=False) if paid is not None else None
     keys = paid.keys(planned, visible.oid, enforcement) if paid and enforcement else ()
     known = paid.stage(keys) if paid is not None else ()
     before = _accepted_before(machine, planned, keys, known, on_ran) if known else None

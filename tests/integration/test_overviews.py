@@ -161,7 +161,7 @@ def test_index_names_every_file_with_its_digest_and_the_ledgers_word(world: Copi
         if row["type"] in ("run-status", "bundle-manifest", "action", "merge")
     ]
     assert {(row["type"], row["schema_version"]) for row in documents} == {
-        ("run-status", 3), ("bundle-manifest", 1), ("action", 2), ("merge", 2),
+        ("run-status", 4), ("bundle-manifest", 1), ("action", 2), ("merge", 2),
     }  # fmt: skip
     assert {row["type"] for row in rows.values()} <= {
         *json.loads((ROOT / "schemas" / "evidence_index.schema.json").read_text("utf-8"))["$defs"][
