@@ -365,8 +365,8 @@ def _next_steps(
     run: Run, status: Status, run_id: str, executed: frozenset[str], found: tuple[Finding, ...]
 ) -> list[tuple[str, str]]:
     """Return what a person may do after a run that ended so."""
-    report = [REPORT_STEP] if run.named else []
-    if run_id and not run.named:
+    report = [REPORT_STEP] if run_id and (run.named or run_id != run.id) else []
+    if run.id and not run.named:
         return [("factory oneshot", "finish the run that was cut off")]
     if status is not Status.PASS:
         blocked = [finding.packs for finding in found if finding.blocks and finding.packs]
