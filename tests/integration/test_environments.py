@@ -203,6 +203,8 @@ def test_one_that_cannot_be_prepared_blocks_who_needs_it_and_no_other(
     assert (finding.id, str(finding.location)[:12]) == ("ENVIRONMENT_NOT_PREPARED", "factory.toml")
     assert finding.message.endswith(f'"deps" is not prepared: {why}')
     assert [pack["pack"] for pack in plan_of(world)["packs"]] == ["TASK-0003"]
+    (failed,) = [e for e in world.events() if e["event_type"] == "environment.failed"]
+    assert (failed["rc"], failed["details"]) == (2, {"environment": "deps", "why": why})
     assert not list((world.state / "environments/trees").glob("*"))
 
 

@@ -27,12 +27,14 @@ ROOT = Path(__file__).resolve().parents[2]
 # Those of determinism, of the network and of the old judge have tests of their own, and so have
 # those of what went wrong.
 OF_THE_NETWORK = {"egress.finished", "shell.connected"}
+OF_ENVIRONMENTS = {"environment.prepared", "environment.failed", "environment.connected"}
 OF_MISHAPS = {"branch.abandoned", "pack.abandoned"}
 ELSEWHERE = {
     "determinism.shown",
     "determinism.refuted",
     "pack.reproducible",
     "ledger.restarted",
+    *OF_ENVIRONMENTS,
     *OF_MISHAPS,
     *OF_THE_NETWORK,
 }
@@ -121,7 +123,7 @@ def test_every_line_holds_the_written_schema(lived: World) -> None:
 def test_every_type_and_actor_occurs_and_no_other(lived: World) -> None:
     events = lived.events()
     assert {event["event_type"] for event in events} == EVENTS.keys() - ELSEWHERE
-    assert {event["actor"] for event in events} == ACTORS.keys() - {"determinism"}
+    assert {event["actor"] for event in events} == ACTORS.keys() - {"determinism", "environment"}
 
 
 def test_the_history_replays_and_agrees_with_the_folders(lived: World) -> None:
