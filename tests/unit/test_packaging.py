@@ -244,7 +244,7 @@ NIGHT = {
     "whole": [],
 }
 # What lets a run of the suite try more than a change does.
-WIDER = re.compile(r"""environ(?:\.get\(|\[)"((?:TESTS|HOSTILE|TAMPER|LEDGER)_[A-Z]+)""")
+WIDER = re.compile(r"""environ(?:\.get\(|\[)"((?:TESTS|HOSTILE|TAMPER|LEDGER|CHEATS)_[A-Z]+)""")
 
 
 def test_every_night_runs_the_long_sessions_and_at_least_500_points_of_crash() -> None:
