@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -48,7 +48,9 @@ def check_renderings(
         else None
     )
     checks: Mapping[str, Callable[[bytes], Iterable[str]]] = {
-        paths.REPORT_PAGE: lambda content: _page(read_page(content), run, status, changed, known),
+        paths.REPORT_PAGE: lambda content: _page(
+            read_page(content), run, status, changed, known, results.spoilt
+        ),
         paths.JUNIT: lambda content: _junit(content, status, known),
         paths.SARIF: lambda content: _sarif(content, status),
     }
@@ -83,6 +85,7 @@ def _page(
     status: RunStatus,
     changed: FilesChanged | None,
     bundles: Bundles | None,
+    spoilt: Collection[str],
 ) -> Iterable[str]:
     if page.problem:
         yield page.problem
@@ -100,6 +103,8 @@ def _page(
     odd = [row for row in page.rows.get("timeline", []) if row[:3] not in spans]
     yield from _same("parts of its timeline that no event records", [], odd)
     for number, line in enumerate(lines, 1):
+        if f"{line.pack}/{paths.PATCH}" in spoilt:
+            continue  # it was reported, and says nothing of the page
         shown = page.diffs.get(f"pack-{number}", [])
         patch = run.read(f"{line.pack}/{paths.PATCH}") or b"" if shown else b""
         yield from _diff(f"the diff of {line.pack}", patch, shown)
