@@ -152,6 +152,8 @@ def test_each_event_hangs_below_its_cause(lived: World) -> None:
         ("pack.finished", "attempt.finished"), ("bundle.validated", "pack.finished"),
         ("bundle.validated", "run.started"),  # of a pack that still held
         ("merge.finished", "run.started"), ("recheck.finished", "merge.finished"),
+        ("recheck.judged", "merge.finished"), ("check.reused", "merge.finished"),
+        ("check.reused", "pack.started"),
         ("integrate.prepared", "run.started"), ("integrate.prepared", "merge.finished"),
         ("integrate.finished", "integrate.prepared"), ("run.abandoned", "run.started"),
         ("branch.prepared", "integrate.finished"), ("branch.created", "branch.prepared"),
