@@ -143,7 +143,7 @@ def test_a_project_with_a_makefile_gets_a_pack_that_checks_it(tmp_path: Path) ->
 def test_environments_of_a_kept_configuration_are_named(tmp_path: Path) -> None:
     files: dict[str, str | bytes] = {
         "factory.toml": "version = 1\n",
-        "package.json": "{}",
+        "package.json": '{"dependencies": {"a": "1"}}',
         "package-lock.json": '{"resolved": "https://npm.example.org/a.tgz"}',
     }
     world = Theirs(tmp_path / "r", files)
