@@ -77,7 +77,7 @@ _MAY = {
     "request": "a repository may ask for it, and you grant it",
     "user": "yours alone",
 }
-_BYTES = {"memory", "disk", "output"}
+_BYTES = {"memory", "disk", "output", "upload", "download"}
 
 
 def config_lines(rows: Sequence[Mapping[str, str]]) -> list[str]:
@@ -104,7 +104,7 @@ def _with_unit(row: Mapping[str, str]) -> str:
     """Return a value with its unit, a whole number of GiB or MiB as such."""
     section, _, key = row["name"].partition(".")
     value = row["value"]
-    if section == "ceilings" and key == "timeout" and value.isdecimal():
+    if section == "ceilings" and key in ("timeout", "idle") and value.isdecimal():
         return f"{value} s"
     if section != "ceilings" or key not in _BYTES or not value.isdecimal():
         return value

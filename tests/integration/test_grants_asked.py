@@ -86,7 +86,7 @@ def test_what_looks_needs_no_grant(world: World, home: dict[str, str]) -> None:
     said = world.factory("config", **home).out
     assert "7 requests that you have not granted; see: factory grant" in said
     assert "safety.protected" in said
-    assert "tightens" in said
+    assert "  a repository may only make it stricter\n" in said
     assert "the work tree's, since policy_ref is not set" in said
 
 

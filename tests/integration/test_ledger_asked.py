@@ -109,7 +109,7 @@ def test_raw_events_are_the_lines(asked: World) -> None:
     ("words", "clause"),
     [
         (["--event-type", "pack.finish"], "did you mean pack.finished?"),
-        (["--actor", "me"], "expected one of branch, determinism, gc,"),
+        (["--actor", "me"], "expected one of branch, determinism, environment,"),
         (["--status", "GOOD"], "GOOD"),
         (["--rc", "two"], "expected an exit code from 0 to 255, found 'two'"),
         (["--rc", "999"], "expected an exit code from 0 to 255, found '999'"),

@@ -307,7 +307,7 @@ def test_a_copy_elsewhere_is_verified_and_says_what_it_could_not_check(
         assert f"not-checkable {part}:" in done.out
     assert "re-made from base and bundles" in section(done.out, "merged tree")
     assert "whose public key is not known here  [VERIFY_UNTRUSTED]" in done.out
-    assert done.out.splitlines()[-1].startswith("INTACT, NOT TRUSTED  6 parts not checkable")
+    assert done.out.splitlines()[-1].startswith("INTACT, NOT TRUSTED  4 parts not checkable")
     words = ("--path", str(copy), "--json")
     told = json.loads(good.verify(*words, cwd=tmp_path, XDG_CONFIG_HOME="/proc/nonexistent").out)
     assert (told["status"], told["runs"][0]["outcome"]) == ("BLOCKED", "intact-untrusted")
