@@ -27,7 +27,7 @@ SECTION = "environments"
 MEANING = "Dependencies and toolchains that packs name under environment."
 _SOURCES = ("submodules", "lfs")
 _SEGMENT = r"(?!\.{1,2}(?:/|$))[^/\\\x00-\x1f\x7f]+"
-_HOST_FOLDER = rf"~?(?:/{_SEGMENT})+"
+_HOST_FOLDER = rf"~(?:/{_SEGMENT})+"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,7 +97,7 @@ def _host(text: str) -> str:
 
 _TEXT: Mapping[str, Any] = {"type": "string", "minLength": 1}
 _HOSTS = many(_host, matching(forms.HOST))
-_HOST = text_form(_HOST_FOLDER, "is no folder of a user", 'write one as in "~/.cargo"')
+_HOST = text_form(_HOST_FOLDER, "is no folder below your home", 'write one as in "~/.cargo"')
 _PATTERNS = many(_pattern, _TEXT)
 _NEUTRAL, _REQUEST = Direction.NEUTRAL, Direction.REQUEST
 

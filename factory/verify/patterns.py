@@ -23,6 +23,7 @@ def _segments(pattern: str) -> tuple[str, ...]:
     return (*whole[:-1], "**") if whole[-1] == "" else tuple(whole)
 
 
+@lru_cache(maxsize=1 << 16)  # the same lists are asked of the same paths by many checks
 def _matches(pattern: tuple[str, ...], path: tuple[str, ...]) -> bool:
     """Match row by row: `reach[n]` is True if the pattern so far can end after n segments of the
     path.

@@ -100,7 +100,7 @@ def test_every_value_is_read() -> None:
                 inputs_from=("submodules", "lfs"),
             ),
             DeclaredEnvironment(
-                "rust", host="~/.cargo", also=("~/.rustup", "/opt/rust"), path=(".cargo/bin",)
+                "rust", host="~/.cargo", also=("~/.rustup", "~/.local/rust"), path=(".cargo/bin",)
             ),
         ),
         sources=config.sources,
