@@ -208,7 +208,7 @@ def _findings(rules: Rules, broken: Iterable[_Broken]) -> list[Finding]:
     places: list[tuple[str, Facts, str]] = []
     for (finding, facts), paths in alike.items():
         if any(name == "discard" for name, _ in facts):
-            folder = display(_common_folder(paths)) or "./"
+            folder = display(_common_folder(paths)) or "the root"
             cache: Facts = {"case": "cache", "count": len(paths), "folder": folder, **dict(facts)}
             places.append((finding, cache, ""))
             continue
@@ -218,7 +218,7 @@ def _findings(rules: Rules, broken: Iterable[_Broken]) -> list[Finding]:
                 place = {
                     "case": "files",
                     "count": len(members),
-                    "folder": display(folder) or "./",
+                    "folder": display(folder) or "the root",
                     "first": tuple(display(path) for path in members[:_FIRST]),
                 }
             pattern = display(_pattern(folder, members))

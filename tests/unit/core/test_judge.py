@@ -255,8 +255,8 @@ def test_a_few_paths_have_a_finding_each_and_many_one_for_each_folder() -> None:
     many = [f"src/a/{name}" for name in "abcdef"]
     assert grouped([*many, "README.md"]) == [("src/a/", 6), ("README.md", 1)]
     assert grouped([*many, "src/b/x", "lib/y"]) == [("src/", 7), ("lib/y", 1)]
-    assert grouped(list("abcdef")) == [("./", 6)]
-    assert grouped([f"{name}/x" for name in "abcdef"]) == [("./", 6)]
+    assert grouped(list("abcdef")) == [("the root", 6)]
+    assert grouped([f"{name}/x" for name in "abcdef"]) == [("the root", 6)]
     assert grouped([f"a-b/{n}" for n in range(3)] + [f"a/{n}" for n in range(3)]) == [
         ("a-b/", 3),
         ("a/", 3),
