@@ -25,7 +25,8 @@ NAMES = frozenset(
 def cache_pattern(path: str, ignoring: frozenset[str]) -> str:
     """Return the pattern of the cache that a new file lies in, as `discard` takes it; "" for none.
 
-    `ignoring` are folders, with a slash at the end, that a new .gitignore of their own ignores.
+    `ignoring` are folders, with a slash at the end, that a new .gitignore of their own ignores, and
+    below which the base has no file.
     """
     folders = path.split("/")[:-1]
     for depth, name in enumerate(folders):

@@ -99,12 +99,13 @@ def judge_change(
     `hidden` are changed paths that exist in the base but were not visible.
     """
     listed = tuple(changes)
+    caches = _untracked(contents.ignoring, listed, result)
     found: list[_Broken] = []
     for change in listed:
         broken = (
             _judge_name(rules, change)
             or _judge_kind(change, contents.links)
-            or _judge_scope(rules, change, contents.ignoring)
+            or _judge_scope(rules, change, caches)
             or _judge_pack_file(rules, change, contents.scripts)
         )
         found += [broken] if broken is not None else []
@@ -209,8 +210,9 @@ def _findings(rules: Rules, broken: Iterable[_Broken]) -> list[Finding]:
     for (finding, facts), paths in alike.items():
         if any(name == "discard" for name, _ in facts):
             folder = display(_common_folder(paths)) or "the root"
-            cache: Facts = {"case": "cache", "count": len(paths), "folder": folder, **dict(facts)}
-            places.append((finding, cache, ""))
+            first = tuple(display(path) for path in paths[:_FIRST])
+            cache: Facts = {"case": "cache", "count": len(paths), "folder": folder, "first": first}
+            places.append((finding, {**cache, **dict(facts)}, ""))
             continue
         for folder, members in _grouped(paths):
             place: Facts = {"case": "file", "path": display(members[0])}
@@ -318,6 +320,16 @@ def _judge_kind(change: Difference, links: Mapping[str, str]) -> _Broken | None:
         if path_guard.link_escapes(change.path, target):
             return _Broken("LINK_ESCAPES", change.path, (("target", display(target)),))
     return None
+
+
+def _untracked(
+    folders: frozenset[str], changes: tuple[Difference, ...], result: Tree
+) -> frozenset[str]:
+    """Return those folders, with a slash at the end, below which the base has no file."""
+    if not folders:
+        return folders
+    base = result.changed({change.path: change.before for change in changes})
+    return frozenset(folder for folder in folders if base.get(folder[:-1]) is None)
 
 
 def _judge_scope(rules: Rules, change: Difference, ignoring: frozenset[str]) -> _Broken | None:

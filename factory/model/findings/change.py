@@ -33,7 +33,13 @@ _MANY: Facts = {
 }
 
 
-_CACHE: Facts = {"case": "cache", "count": 6, "folder": ".c/", "discard": ("**/.c/",)}
+_CACHE: Facts = {
+    "case": "cache",
+    "count": 6,
+    "folder": ".c/",
+    "first": (".c/a", ".c/b", ".c/c"),
+    "discard": ("**/.c/",),
+}
 
 
 def _two(**facts: str | tuple[str, ...]) -> tuple[Facts, ...]:
@@ -64,7 +70,8 @@ CHANGE: Mapping[str, CatalogueEntry] = {
             **_of_files(
                 "was changed; scope allows {allowed}", "were changed; scope allows {allowed}"
             ),
-            "cache": "a cache outside the scope was written, {count:file|files} below {folder}",
+            "cache": "a cache outside the scope was written, {count:file|files} below {folder},"
+            " such as {first}",
         },
         hint={
             **_both("If this is intended, add {add:yaml} to scope.allowed_paths."),

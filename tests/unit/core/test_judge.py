@@ -290,23 +290,35 @@ def test_no_path_is_lost_in_a_group(paths: list[str]) -> None:
 
 def test_a_cache_is_one_finding_that_names_the_pattern_that_throws_it_away() -> None:
     names = ("src/__pycache__/a.pyc", "src/b/__pycache__/c.pyc", "made/.gitignore", "made/x.o")
-    changes = (*map(added, names), added("made.txt"), Difference("made/old.o", leaf("x"), None))
+    changes = (*map(added, names), added("made.txt"), Difference("src/old.pyc", leaf("x"), None))
     contents = read_contents(RULES, changes, lambda oids: dict.fromkeys(oids, b"# by a tool\n*\n"))
     result = Tree({}).changed({change.path: change.after for change in changes})
     found = [
         (one.facts.get("case"), one.message, one.hint, one.remedy)
         for one in judge_change(RULES, changes, result, contents)
     ]
-    allowed = "scope allows docs/**"
+    allowed, written = "scope allows docs/**", "a cache outside the scope was written"
     assert [row[:2] for row in found] == [
-        ("cache", "a cache outside the scope was written, 2 files below src/"),
-        ("cache", "a cache outside the scope was written, 2 files below made/"),
+        ("cache", f"{written}, 2 files below src/, such as {', '.join(names[:2])}"),
+        ("cache", f"{written}, 2 files below made/, such as {', '.join(names[2:])}"),
         ("file", f"made.txt was changed; {allowed}"),
-        ("file", f"made/old.o was changed; {allowed}"),
+        ("file", f"src/old.pyc was changed; {allowed}"),
     ]
     assert found[0][2] == 'To throw it away, add to task.yml: discard: ["**/__pycache__/"]'
     assert found[1][3] == 'allow it with: discard: ["made/"]'
     assert "__pycache__" not in found[2][3]
+
+
+@pytest.mark.parametrize("kept", ["src/lib.py", "src/a/b.py", "src"])
+@pytest.mark.parametrize("gone", [False, True])
+def test_a_folder_of_the_base_is_no_cache_by_a_gitignore_of_its_own(kept: str, gone: bool) -> None:
+    more = (added("src/.gitignore"), added("src/more.py"))
+    changes = (*more, Difference(kept, leaf("x"), None)) if gone or kept == "src" else more
+    base = Tree({}).changed({kept: leaf("x")})
+    result = base.changed({change.path: change.after for change in changes})
+    contents = read_contents(RULES, changes, lambda oids: dict.fromkeys(oids, b"*\n"))
+    found = judge_change(RULES, changes, result, contents)
+    assert [one.facts["path"] for one in found] == [change.path for change in changes]
 
 
 @pytest.mark.parametrize(
