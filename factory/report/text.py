@@ -164,7 +164,7 @@ def _findings(findings: tuple[FindingRecord, ...]) -> list[str]:
         )
         last = last_line_of(finding.facts)
         if last:
-            lines.append(md("  Its log ends with {}", code(last)))
+            lines.append(md('  Its log ends with "{}".', last))
         if finding.hint:
             lines.append(md("  {}", finding.hint))
     return lines

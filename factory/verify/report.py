@@ -165,6 +165,9 @@ def _claims(status: RunStatus) -> Iterable[str]:
     for row in status.findings:
         owner = f"{inert(row.pack)}: " if row.pack else ""
         yield f"- **{row.id}** ({row.severity}) {owner}{inert(row.message)}"
+        last = row.facts.get("last", "") if "label" in row.facts else ""
+        if last and isinstance(last, str):
+            yield f'  Its log ends with "{inert(last)}".'
     for line in status.packs:
         for path in line.artifacts[:100]:
             yield f"| {inert(line.pack)} | {_code(path)} |"

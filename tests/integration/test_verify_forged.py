@@ -755,6 +755,7 @@ def test_a_run_that_merged_nothing_says_so_and_sends_nobody_to_a_result(failing:
     for path, kind, old, new in (
         (plan, "VERIFY_MERGE", b"is BLOCKED", b"is PASS"),
         (report, "VERIFY_REPORT", b"nothing was merged; `git fetch`", b"`git fetch`"),
+        (report, "VERIFY_REPORT", b'Its log ends with "', b'Its log ends with "not '),
         (report, "VERIFY_REPORT", b"nothing was merged; ", merged + b"\nnothing was merged; "),
     ):
         spoilt = run.copy()

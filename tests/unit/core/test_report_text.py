@@ -21,6 +21,7 @@ from factory.model.evidence import (
     RunStatus,
     SigningRecord,
 )
+from factory.model.inert import for_markdown
 from factory.model.judged import AskedRecord
 from factory.model.wording import counted
 from factory.report.brief import brief
@@ -311,6 +312,15 @@ def test_the_brief_report_names_packs_files_and_what_was_enforced() -> None:
     many = brief(status(), CHANGED.model_copy(update={"files": (FILE,) * 200}))
     assert any("more, named in the report" in row for row in many)
     assert brief(status(), None)[-1].startswith("Enforced")
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_the_end_of_a_log_is_escaped_as_a_sentence_is_and_not_put_into_code(text: str) -> None:
+    ended = record(id="STEP_FAILED", facts={"label": "step-1", "last": text})
+    lines = markdown(status(findings=(ended,)), None).decode().splitlines()
+    (shown,) = (line for line in lines if line.startswith("  Its log ends with"))
+    assert shown == f'  Its log ends with "{for_markdown(text)}".'
+    assert "<" not in shown.replace("\\<", "")
 
 
 @pytest.mark.parametrize("text", HOSTILE)
