@@ -299,6 +299,8 @@ def check_asked(row, pack):
     good = [d[:1] + d[2:] for d in due] == [f[:1] + f[2:] for f in found]
     good = good and all(f[1] in words.get(d[1], ("broken", "ran-no-test")) for d, f in zip(due, found))
     hold(good, f"{row['pack']}: the report says otherwise of its checks")
+    counts = (len(labels), sum(codes.get(label) == 0 for label in labels))
+    hold(counts == (row["checks"], row["checks_ok"]), f"{row['pack']}: the report counts other checks")
     files = pack["judged"]["files"]
     counts = (len(files), sum(one["permitted"] for one in files))
     hold(counts == (row["judge_changed"], row["judge_permitted"]), f"{row['pack']}: the report says otherwise of its judge")

@@ -407,8 +407,9 @@ class MergeDocument(Document):
 
 class PackLine(Document):
     """Record one pack's row of the report; `network` is what it could reach, `*` any public
-    host. `asked` are its acceptance checks, before and after; of `judge_changed` files of its
-    judge the contract permits `judge_permitted`.
+    host. `checks` is the number of acceptance commands that it requires, `checks_ok` of those that
+    ran and ended with 0; steps are no checks. `asked` are these checks, before and after; of
+    `judge_changed` files of its judge the contract permits `judge_permitted`.
     """
 
     pack: str

@@ -343,8 +343,11 @@ def _bundle(files: Files, row: Any) -> None:
     for member in ("base_tree", "result_tree"):
         _same(f"{pack}: {member}", changed[member], status[member])
     codes = {one["label"]: one["rc"] for one in status["checks"]}
-    _same(f"{pack}: checks", row["checks"], len(status["checks"]))
-    _same(f"{pack}: good checks", row["checks_ok"], sum(rc == 0 for rc in codes.values()))
+    accepting = [label for label in status["required"] if not label.startswith("step-")]
+    _same(f"{pack}: checks", row["checks"], len(accepting))
+    good = sum(codes.get(label) == 0 for label in accepting)
+    _same(f"{pack}: good checks", row["checks_ok"], good)
+    _asked(row, status, accepting, codes)
     last = status["attempts"][-1]
     _same(f"{pack}: its last attempt", last["status"], status["status"])
     _same(f"{pack}: its last tree", last["result_tree"], status["result_tree"])
@@ -372,6 +375,24 @@ def _bundle(files: Files, row: Any) -> None:
 
 
 _HEADS = (b"+++ ", b"--- ")
+
+
+def _asked(row: Any, status: Any, accepting: list[str], codes: Mapping[str, int]) -> None:
+    """Compare what each check says after, before and under the judge as it was."""
+    pack = row["pack"]
+    _same(f"{pack}: what was asked", [one["label"] for one in row["asked"]], accepting)
+    judged = {one["label"]: (one["before"], one["old_judge"]) for one in status["judged"]["checks"]}
+    empty = [one["facts"] for one in status["findings"] if one["id"] == "CHECK_RAN_NO_TEST"]
+    for one in row["asked"]:
+        label = one["label"]
+        broken = "ran-no-test" if any(each.get("label") == label for each in empty) else "broken"
+        after = "not-run" if label not in codes else "broken" if codes[label] else "ok"
+        _same(f"{pack}: {label} after", one["after"], broken if after == "broken" else after)
+        before = judged.get(label, ("not-asked", "not-asked"))
+        _same(f"{pack}: {label} before", (one["before"], one["old_judge"]), before)
+    files = status["judged"]["files"]
+    _same(f"{pack}: its judge", row["judge_changed"], len(files))
+    _same(f"{pack}: its judge", row["judge_permitted"], sum(one["permitted"] for one in files))
 
 
 def _within(pack: str, changed: Any, lock: Any) -> None:
@@ -464,6 +485,7 @@ def _told(files: Files, status: Any, rows: Iterable[Any]) -> None:
     for row in rows:
         if not row["came_from"]:
             _made(files, row["pack"], only, of)
+    _reused(events, status)
     again = [
         (one["details"]["pack"], one["details"]["label"], one["rc"], one["details"]["outcome"])
         for one in of("recheck.finished")
@@ -477,6 +499,27 @@ def _told(files: Files, status: Any, rows: Iterable[Any]) -> None:
     for one in of("recheck.finished"):
         name = f"{one['details']['pack']}.{one['details']['label']}"
         _same(f"the log of {name}", one["hashes"]["log"], digest(f"{_Z}LOGS/{name}.log"))
+
+
+_ENDS = ("check.finished", "judge.finished", "recheck.finished", "recheck.judged")
+
+
+def _reused(events: list[Any], status: Any) -> None:
+    """Compare checks that did not run with the report, and each with the end right after it."""
+    found = []
+    for at, event in enumerate(events):
+        if event["event_type"] != "check.reused":
+            continue
+        said = event["details"]
+        found.append((said["pack"], int(said["attempt"]), said["label"], said["from_run"]))
+        what = f"{said['pack']}: {said['label']} that did not run"
+        own = [one for one in events[at + 1 :] if one["details"].get("pack") == said["pack"]]
+        _expect(own and own[0]["event_type"] in _ENDS, f"{what} has no end")
+        end = own[0]
+        ended = (end["details"]["label"], end["rc"], end["hashes"]["log"], end["duration_ms"])
+        _same(what, ended, (said["label"], 0, event["hashes"]["log"], 0))
+    due = [(one["pack"], one["attempt"], one["label"], one["from_run"]) for one in status["reused"]]
+    _same("checks that did not run", sorted(found), sorted(due))
 
 
 def _made(

@@ -459,6 +459,22 @@ def _liars() -> Iterator[WrongRun]:
         ("a grant that policy.json does not have", "granted", {"grants": [{"kind": "host", "thing": "example.org", "pack": ""}]}),
     ):  # fmt: skip
         yield _document(signer, name, word, STATUS, _policy(update))
+    yield _document(
+        signer,
+        "steps that are counted as checks",
+        "TASK-0001: checks",
+        STATUS,
+        lambda value: value["packs"][0].update(checks=3, checks_ok=3),
+    )
+    yield _document(
+        signer,
+        "a check that another run has",
+        "did not run",
+        STATUS,
+        lambda value: value["reused"].append(
+            {"pack": "TASK-0001", "attempt": 1, "label": "tests-1", "from_run": value["run_id"]}
+        ),
+    )
     yield _event(
         "a start under another action",
         "action_key",
