@@ -14,6 +14,7 @@ from pathlib import Path
 from factory.files.fs_guard import is_unfinished, remove_tree
 from factory.model.layout import (
     CACHE,
+    CHECKS,
     DETERMINISM,
     GIT,
     GIT_OBJECTS,
@@ -30,6 +31,7 @@ from factory.model.layout import (
 OPEN_FOLDERS = (
     "",
     CACHE,
+    CHECKS,
     SURVEYS,
     DETERMINISM,
     GIT,

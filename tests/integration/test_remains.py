@@ -82,6 +82,7 @@ def test_what_several_may_be_at_goes_by_age_alone(tmp_path: Path) -> None:
         "cache/.etc-0123456789abcdef0123-12-0123abcd/f",
         "cache/evidence/.factory_20260101_000000_00000000_001.run.abcdefgh",
         "cache/evidence/.now.abcdefgh",
+        f"cache/checks/.{'0' * 40}.abcdefgh",
         "determinism/.TASK-0001.json.abcdefgh",
         "reviews/.factory_20260101_000000_00000000_001.json.abcdefgh",
         "rebuilds/.factory_20260101_000000_00000000_001.intoto.jsonl.abcdefgh",
@@ -89,7 +90,13 @@ def test_what_several_may_be_at_goes_by_age_alone(tmp_path: Path) -> None:
         "git/objects/ab/tmp_obj_x",
         ".a.abcdefgh",
     )
-    whole = ("cache/etc-0123/f", "git/objects/ab/cdef", "ledger.jsonl", "cache/views/v")
+    whole = (
+        "cache/etc-0123/f",
+        "git/objects/ab/cdef",
+        "ledger.jsonl",
+        "cache/views/v",
+        "cache/checks/0",
+    )
     for path in (*half, *whole):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         write_atomic(tmp_path / path, b"x")
