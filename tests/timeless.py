@@ -1,11 +1,11 @@
-"""Compare statements of two runs: each member that depends on time, on the class of host, or on who
+"""Compare statements and pages of two runs: what depends on time, on the class of host, or on who
 signed, is emptied.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from factory.model.evidence_text import EvidenceError
 from factory.model.layout import ATTESTATIONS, INTEGRATOR
@@ -25,6 +25,9 @@ TIME_BEARING = re.compile(
     r"|/predicate/runDetails/builder/id"  # it names the class of host
     r"|/predicate/inputAttestations/[0-9]+/digest/sha256"
 )
+TIMED_FACTS = ("date", "duration")
+_TIMELINE = re.compile(rb'(<section id="timeline">)(.*?)(</section>)', re.DOTALL)
+_PART = re.compile(rb'<th scope="row">(.*?)</th>', re.DOTALL)
 
 
 def timeless(payload: bytes) -> bytes:
@@ -37,6 +40,26 @@ def timeless(payload: bytes) -> bytes:
     except ValueError as error:
         raise EvidenceError(str(error)) from error
     return canonical.encode(_emptied(document, ""))
+
+
+def timeless_page(content: bytes, facts: Iterable[str] = TIMED_FACTS) -> bytes:
+    """Return the bytes of a `report.html` with these facts of its head emptied, and of its timeline
+    only the names of its parts, in the order of names. Raise ValueError for a page without them.
+    """
+    for fact in facts:
+        written = rb"(<dt>%s</dt><dd>)[^<]+(</dd>)" % fact.encode("ascii")
+        content, count = re.subn(written, rb"\1\2", content)
+        if count != 1:
+            raise ValueError(f"expected the fact {fact} once in the page, found it {count} times")
+    content, count = _TIMELINE.subn(_parts, content)
+    if count != 1:
+        raise ValueError(f"expected one timeline in the page, found {count}")
+    return content
+
+
+def _parts(timeline: re.Match[bytes]) -> bytes:
+    names = sorted(_PART.findall(timeline[2]))
+    return timeline[1] + b"\n".join(names) + timeline[3]
 
 
 def _emptied(value: object, pointer: str) -> object:

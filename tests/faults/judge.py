@@ -57,6 +57,8 @@ def status_of(bench: Bench) -> tuple[dict, bool]:
     plain["findings"] = [row for row in plain["findings"] if row["id"] not in _TOLD_ONCE]
     for line in plain["packs"]:
         line["came_from"] = ""
+    # What a killed run paid for, bundles as well as checks, is taken from it and said so.
+    plain["reused"] = []
     return plain, plain != json.loads(text)
 
 
@@ -198,7 +200,7 @@ def started(lines: Iterable[bytes]) -> frozenset[str]:
 def _twice_told(lines: list[bytes]) -> list[str]:
     events = [json.loads(line) for line in lines]
     told = Counter(
-        (event["run_id"], event["event_type"], event["details"].get("pack", ""))
+        (event["run_id"], event["event_type"], event["details"].get("pack", ""), _place(event))
         for event in events
         if event["event_type"] not in ("ledger.recovered", "attempt.finished", "integrate.prepared")
     )
@@ -207,10 +209,15 @@ def _twice_told(lines: list[bytes]) -> list[str]:
         for event in events
         if event["event_type"] in ("integrate.finished", "run.abandoned")
     )
-    twice = [*(" ".join(key) for key, count in told.items() if count > 1)]
+    twice = [*(" ".join(key).rstrip() for key, count in told.items() if count > 1)]
     return [f"recorded twice: {row}" for row in twice] + [
         f"ended twice: {run}" for run, count in ends.items() if count > 1
     ]
+
+
+def _place(event: dict) -> str:
+    """Return where a check was reused, in an attempt or ("0") on the merged tree: both may be."""
+    return event["details"]["attempt"] if event["event_type"] == "check.reused" else ""
 
 
 def _difference(wanted: dict, found: dict) -> str:

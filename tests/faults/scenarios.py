@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from factory.model.layout import CHECKS, VIEWS
 from tests.faults import judge, shim
 from tests.faults.bench import Bench, Broke, Ran, digests
 from tests.faults.judge import Measure
@@ -73,7 +74,9 @@ def _forget_runs(bench: Bench) -> None:
     for path in bench.world.state.iterdir():
         if path.name not in _CACHES:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-    shutil.rmtree(bench.world.state / "cache" / "views")
+    # What commands said is sealed with the key of this user, which goes too.
+    for folder in (VIEWS, CHECKS):
+        shutil.rmtree(bench.world.state / folder)
     shutil.rmtree(bench.live / "home")
     (bench.live / "home").mkdir()
 

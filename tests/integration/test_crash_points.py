@@ -48,6 +48,8 @@ AT_NIGHT: tuple[tuple[str, float | str, Broke], ...] = (
     ("workers", 0.5, Broke(how=shim.LASTING, error=errno.ENOSPC)),
     ("workers", 0.8, Broke(how=shim.KILL)),
     ("run", 0.95, Broke(how=shim.KILL)),
+    # Half an entry of a check is cleared; what was kept of others is reused.
+    ("run", "Z_integrator > rename .factory/cache/checks", Broke(how=shim.KILL)),
     ("run", 0.55, Broke(how=shim.LASTING, error=errno.ENOSPC)),
     # A verdict that is not kept is known to the run.
     ("run", "mkdir .factory/state/bundle-validate", Broke(how=shim.ONCE, error=errno.EIO)),
