@@ -31,14 +31,14 @@ def version_problem(lock: str) -> str:
 
 
 def sources(root: Path) -> Iterator[Path]:
-    """Every file that belongs to the site, in a fixed order; links and hidden files do not."""
+    """Every file that belongs to the site, in a fixed order; links, hidden files and byte code do not."""
     found = [*root.glob("*.md"), root / "LICENSE", *(root / "docs").rglob("*")]
     for path in sorted(found):
         parts = path.relative_to(root).parts
         if (
             path.is_file()
             and not path.is_symlink()
-            and not any(part.startswith(".") for part in parts)
+            and not any(part.startswith(".") or part == "__pycache__" for part in parts)
         ):
             yield path
 
