@@ -7,6 +7,7 @@ Events that need no sync of their own wait for the next one of their pack: those
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Iterable
 from dataclasses import replace
@@ -71,11 +72,14 @@ class Recorder:
         return self._append(*placed) if placed else parent
 
     def record_soon(self, event: Event) -> None:
-        """Record an event with the next one of its pack, or at once where it took long."""
+        """Record an event with the next one of its pack, or at once where it took long. Where the
+        ledger takes nothing now, it waits for the next one too: no verdict follows from it.
+        """
         entry = event.entry(self.run_id, self.run_event, self._clock.utc())
         if entry.duration_ms >= LONG_MS and self.run_id:
-            self._append(entry)
-            return
+            with contextlib.suppress(Refusal):
+                self._append(entry)
+                return
         with self._guard:
             self._waiting.setdefault(entry.details.get("pack", ""), []).append(entry)
 

@@ -11,8 +11,10 @@ from typing import Any
 from factory.engine.recorder import Recorder
 from factory.evidence.ledger_store import LedgerStore
 from factory.files.clock import SystemClock
+from factory.model.errors import Refusal
 from factory.model.event import Entry
-from factory.model.events import PackFinished, PreflightFinished
+from factory.model.events import LockReleased, PackFinished, PreflightFinished
+from factory.model.finding import Finding
 
 OTHERS: dict[str, Any] = {
     "status": "PASS", "action_key": "", "result_tree": "", "manifest": "", "changed": 0, "artifacts": 0,
@@ -52,3 +54,29 @@ def test_no_worker_overtakes_what_waits_for_another(tmp_path: Path) -> None:
         worker.join(60)
     told = [(event.event_type, event.details.get("pack", "")) for event in ledger.events()]
     assert told == [("preflight.finished", ""), ("pack.finished", "T-1"), ("pack.finished", "T-2")]
+
+
+class FullOnce(LedgerStore):
+    """A ledger on a disk that is full at its first write."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root, SystemClock())
+        self.full = True
+
+    def append(self, *entries: Entry) -> str:
+        if self.full:
+            self.full = False
+            raise Refusal(Finding("DISK_UNWRITABLE", {"case": "write", "problem": "full"}))
+        return super().append(*entries)
+
+
+def test_a_long_event_that_the_disk_did_not_take_waits_for_the_next(tmp_path: Path) -> None:
+    (tmp_path / "locks").mkdir()
+    ledger = FullOnce(tmp_path)
+    recorder = Recorder(ledger, SystemClock())
+    recorder.run_id = "r"
+    recorder.record_soon(LockReleased(lock="pack-T-1", pack="T-1", duration_ms=5000))
+    assert not ledger.full
+    assert list(ledger.events()) == []
+    recorder.record(PackFinished(pack="T-1", **OTHERS))
+    assert [event.event_type for event in ledger.events()] == ["lock.released", "pack.finished"]
