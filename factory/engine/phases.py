@@ -54,11 +54,6 @@ class Graph:
         waits = self._waits[entry.id] if entry is self._known[entry.id] else ()
         return tuple(self._known[need].name for need in waits)
 
-    def environments_of(self, entry: PackEntry) -> tuple[str, ...]:
-        """Return the names of the cards that prepare what a pack needs."""
-        names = entry.pack.environments if entry.pack is not None else ()
-        return tuple(f"{Environments.name}:{name}" for name in names)
-
     def card(
         self,
         phase: Phase,
@@ -180,7 +175,8 @@ class Launch(Phase):
                 graph.files_of(entry),
                 (
                     Preflight.name,
-                    *graph.environments_of(entry),
+                    # All of them: the first pack that runs freezes the plan, and forks workers.
+                    *graph.of_phase(Environments.name),
                     *(f"{self.name}:{need}" for need in graph.needs_of(entry)),
                 ),
                 entry,

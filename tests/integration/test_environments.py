@@ -264,3 +264,18 @@ def test_the_command_lists_shows_and_removes(lived: World) -> None:
     planned = lived.factory("plan").out
     assert planned.count("not planned yet: its environment") == 2, planned
     assert lived.factory("environment", "prepare", "deps").out == "PASS  deps: 3 files, 0.0 MiB\n"
+
+
+@pytest.mark.parametrize("command", [f"sleep 0.5 && {MAKE}", "sleep 0.5 && false"])
+def test_no_pack_runs_before_all_are_prepared(tmp_path: Path, command: str) -> None:
+    """The first one that runs freezes the plan, and forks the workers."""
+    world = a_world(tmp_path / "repo", CONFIG.format(command))
+    ended = world.doit("-n", "3", "oneshot")
+    works = "false" not in command
+    assert (ended.rc, "CRASH" in ended.text) == (0 if works else 2, False), ended.text
+    packs = ["TASK-0001", "TASK-0002", "TASK-0003"]
+    planned = [pack["pack"] for pack in plan_of(world)["packs"]]
+    assert planned == (packs if works else packs[2:])
+    assert world.bundle("TASK-0003")["status"] == "PASS"
+    started = [e for e in world.events() if e["event_type"] == "run.started"]
+    assert len(started) == 1

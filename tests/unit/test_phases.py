@@ -55,7 +55,7 @@ def test_a_pack_may_depend_on_one_of_a_later_name() -> None:
     ]
 
 
-def test_an_environment_comes_before_the_packs_that_need_it_once() -> None:
+def test_an_environment_comes_once_before_every_pack() -> None:
     entries = (
         PackEntry("p/T-1-x", "T-1", pack(id="T-1", folder="p/T-1-x", environments=("py",)), (), ()),
         PackEntry("p/T-2-x", "T-2", pack(id="T-2", folder="p/T-2-x", environments=("py",)), (), ()),
