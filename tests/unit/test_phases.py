@@ -67,7 +67,7 @@ def test_an_environment_comes_once_before_every_pack() -> None:
         "environment:py": ("preflight",),
         "launch:T-1-x": ("preflight", "environment:py"),
         "launch:T-2-x": ("preflight", "environment:py"),
-        "launch:T-3-x": ("preflight",),
+        "launch:T-3-x": ("preflight", "environment:py"),
     }
 
 
