@@ -5,6 +5,7 @@ A log can only lower a verdict, never raise one. Does not run anything.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
@@ -68,7 +69,35 @@ def judge_command(
     if rc == 0:
         return ()
     finding = "STEP_FAILED" if command.kind is CommandKind.STEP else "CHECK_FAILED"
-    return broken(finding, case="rc", rc=rc, last=_last_line(log), log_of=pack.id)
+    facts: dict[str, Fact] = {"rc": rc, "last": _last_line(log), "log_of": pack.id}
+    lacked = "" if _has_network(pack, command) else _lacked_network(log)
+    if lacked:
+        return broken(finding, case="network", said=lacked, **facts)
+    return broken(finding, case="rc", **facts)
+
+
+# What names and connections that fail are called by libc, curl, pip, Node, Go and OpenSSH.
+_NO_NETWORK = (
+    *("Could not resolve host", "Temporary failure in name resolution", "ENOTFOUND", "EAI_AGAIN"),
+    *("Name or service not known", "no such host", "getaddrinfo", "Network is unreachable"),
+    *("ENETUNREACH", "Connection refused", "ECONNREFUSED"),
+    *("No matching distribution found", "(from versions: none)"),
+)
+_LACKED = re.compile("|".join(map(re.escape, _NO_NETWORK)).encode())
+
+
+def _has_network(pack: TaskPack, command: Command) -> bool:
+    """Return whether a command of a pack has any host that it may reach."""
+    step, declared = command.kind is CommandKind.STEP, pack.constraints
+    return (declared.network.declared and (step or pack.acceptance_network)) or (
+        declared.cloud.declared and (step or pack.acceptance_cloud)
+    )
+
+
+def _lacked_network(log: bytes) -> str:
+    """Return the words at the end of a log that a program without network says; "" for none."""
+    said = _LACKED.search(log, max(0, len(log) - _TAIL))
+    return said[0].decode() if said else ""
 
 
 def judge_reports(

@@ -62,6 +62,8 @@ _OUTPUT = _limit("output", "printed more than allowed", "byte|bytes")
 _DISK = _limit("disk", "ran out of space", "byte|bytes")
 _COUNTED = "Let the runner print its closing line, or name a JUnit file on its command line."
 _COMMAND: Facts = {"label": "tests-1", "run": "pytest -q"}
+_STEP: Facts = {"label": "step-1", "run": "make"}
+_LOOKED_UP: Facts = {"last": "curl: (6)", "said": "Could not resolve host"}
 
 CHANGE: Mapping[str, CatalogueEntry] = {
     "SCOPE_OUTSIDE_ALLOWED": error(
@@ -403,27 +405,48 @@ CHANGE: Mapping[str, CatalogueEntry] = {
     "STEP_FAILED": error(
         "a step did not end with 0",
         sentence="{label} `{run}` ended with {rc}",
-        hint="Read it with: factory print-report --pack {log_of} --log {label}",
-        remedy="nothing in the contract can allow it; mend what {label} runs, or the step itself",
-        examples=({"label": "step-1", "run": "make", "rc": 2, "last": "No rule", "log_of": "T-1"},),
+        hint={
+            "rc": "Read it with: factory print-report --pack {log_of} --log {label}",
+            "network": "This pack has no network. Read it with: factory print-report --pack"
+            " {log_of} --log {label}",
+        },
+        remedy={
+            "rc": "nothing in the contract can allow it; mend what {label} runs, or the step"
+            " itself",
+            "network": "allow it with: constraints: {{allow_network: [HOST]}}; its log says"
+            ' "{said}" and this pack has no network; for dependencies declare an environment'
+            " (docs/factory/DEPENDENCIES.md)",
+        },
+        examples=(
+            {"case": "rc", "rc": 2, "last": "No rule", "log_of": "T-1", **_STEP},
+            {"case": "network", "rc": 6, "log_of": "T-1", **_LOOKED_UP, **_STEP},
+        ),
     ),
     "CHECK_FAILED": error(
         "an acceptance command did not end with 0",
         sentence={
             "rc": "{label} `{run}` ended with {rc}",
+            "network": "{label} `{run}` ended with {rc}",
             "runner": "{label} `{run}` ended with 0, and its runner says: {said}",
         },
         hint={
             "rc": "Read it with: factory print-report --pack {log_of} --log {label}",
+            "network": "Acceptance has no network. Read it with: factory print-report --pack"
+            " {log_of} --log {label}",
             "runner": "Let the runner's own exit code through: no pipe behind it, no hook that"
             " changes it.",
         },
         remedy={
             "rc": "nothing in the contract can allow it; make the change pass {label}",
+            "network": "allow it with: constraints: {{allow_network: [HOST]}} in task.yml and"
+            ' allow_network: true in acceptance.yml; the log of {label} says "{said}" and'
+            " acceptance has no network; for dependencies declare an environment"
+            " (docs/factory/DEPENDENCIES.md)",
             "runner": "nothing in the contract can allow it; let the exit code of {label} through",
         },
         examples=(
             {"case": "rc", "rc": 1, "last": "1 failed", "log_of": "T-1", **_COMMAND},
+            {"case": "network", "rc": 6, "log_of": "T-1", **_LOOKED_UP, **_COMMAND},
             {"case": "runner", "said": "1 failed", **_COMMAND},
         ),
     ),

@@ -26,7 +26,7 @@ from factory.judge.runner_words import RunnerSays, ran_tests
 from factory.model.command_kind import CommandKind
 from factory.model.evidence import AttemptRecord
 from factory.model.finding import Finding
-from factory.model.pack import Artifacts, Command, Limits
+from factory.model.pack import Artifacts, Command, Constraints, Limits, Network
 from tests.pack_values import CHECK, STEP, pack, tree
 
 ROOT = Path(__file__).parents[3]
@@ -41,6 +41,29 @@ def judge(
 def sentence(findings: tuple[Finding, ...]) -> str:
     assert len(findings) == 1
     return f"{findings[0].id} {findings[0].message} @ {findings[0].location} > {findings[0].hint}"
+
+
+@pytest.mark.parametrize(
+    ("log", "said"),
+    [
+        (b"curl: (6) Could not resolve host: a.example\n", "Could not resolve host"),
+        (b"npm error code EAI_AGAIN\nnpm error more\n", "EAI_AGAIN"),
+        (b"ERROR: No matching distribution found for ruff\n", "No matching distribution found"),
+        (b"make: *** No rule\n", ""),
+    ],
+)
+def test_a_failure_for_want_of_a_network_names_what_allows_it(log: bytes, said: str) -> None:
+    (step,), (check,) = judge(STEP, rc=6, log=log), judge(CHECK, rc=6, log=log)
+    for found in (step, check):
+        assert found.facts["case"] == ("network" if said else "rc")
+        assert found.facts.get("said", "") == said
+        assert ("allow_network" in found.remedy and "DEPENDENCIES.md" in found.remedy) is bool(said)
+    assert ("allow_network: true in acceptance.yml" in check.remedy) is bool(said)
+    open_to = replace(pack(), constraints=Constraints(network=Network(hosts=("a.example",))))
+    limits = Limits(timeout=9, disk=7)
+    for command, case in ((STEP, "rc"), (CHECK, "network" if said else "rc")):
+        (found,) = judge_command(open_to, command, 6, "exited", False, log, limits)
+        assert found.facts["case"] == case
 
 
 TASK, ACCEPTANCE = "taskpacks/T-1-x/task.yml:7", "taskpacks/T-1-x/acceptance.yml:2"
