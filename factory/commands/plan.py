@@ -86,9 +86,7 @@ def dry_run(command: str, flags: Mapping[str, str], packs: tuple[str, ...]) -> C
     lines += [f"  {why.pack:<{width}}  {_would(why)}" for why in whys.values()]
     lines += _after(command, len(again), broken)
     lines += [*(("",) if findings else ()), *finding_lines(findings), "", "Nothing was run."]
-    rows = [
-        {"pack": why.pack, "runs": why.runs_again, "why": why.state.value} for why in whys.values()
-    ]
+    rows = [{"pack": why.pack, "runs": why.runs_again, "why": why.words} for why in whys.values()]
     return CommandResult(
         of_findings(findings), tuple(lines), findings, details={"dry_run": {"packs": rows}}
     )
@@ -98,8 +96,8 @@ def _would(why: Why) -> str:
     if why.state is NextStep.UP_TO_DATE:
         return "would not run: nothing changed"
     if why.state is NextStep.BROKEN:
-        return f"cannot run: {why.state.value}"
-    return f"would run: {why.state.value}{f' ({why.below})' if why.below else ''}"
+        return f"cannot run: {why.words}"
+    return f"would run: {why.words}{f' ({why.below})' if why.below else ''}"
 
 
 def _after(command: str, again: int, broken: list[str]) -> list[str]:
@@ -114,7 +112,7 @@ def _after(command: str, again: int, broken: list[str]) -> list[str]:
 
 
 def _row(planned: PlannedPackRecord, why: Why) -> dict[str, object]:
-    return {**planned.model_dump(mode="json"), "runs": why.runs_again, "why": why.state.value}
+    return {**planned.model_dump(mode="json"), "runs": why.runs_again, "why": why.words}
 
 
 def _lines(plan: PlanDocument, whys: dict[str, Why], digest: str) -> list[str]:
@@ -125,7 +123,7 @@ def _lines(plan: PlanDocument, whys: dict[str, Why], digest: str) -> list[str]:
     width = max((len(planned.pack) for planned in plan.packs), default=0)
     for number, planned in enumerate(plan.packs, 1):
         why = whys[planned.pack]
-        what = "up to date" if why.state is NextStep.UP_TO_DATE else f"would run: {why.state.value}"
+        what = "up to date" if why.state is NextStep.UP_TO_DATE else f"would run: {why.words}"
         after = f"  after {', '.join(planned.depends_on)}" if planned.depends_on else ""
         lines.append(
             f"{number:>3}  {planned.pack:<{width}}  {planned.action_key[:12]}  {what}{after}"

@@ -74,7 +74,7 @@ def run(command: str, given: Namespace) -> CommandResult:
     details: dict[str, object] = {
         "pack": why.pack,
         "runs": why.runs_again,
-        "why": why.state.value,
+        "why": why.words,
         "action_key": {"before": why.before, "now": why.after},
         "changes": [
             {"part": change.part, "what": change.what, "before": change.before, "now": change.after}
@@ -102,7 +102,7 @@ def _of_all(whys: list[Why]) -> CommandResult:
         {
             "pack": why.pack,
             "runs": why.runs_again,
-            "why": why.state.value,
+            "why": why.words,
             "last_status": why.last.value if why.last is not None else "",
             "findings": [finding.id for finding in why.findings],
         }
@@ -165,18 +165,20 @@ def _denied_row(denials: Denials | None) -> dict[str, object]:
 def _headline(why: Why) -> str:
     match why.state:
         case NextStep.BROKEN:
-            return f"{why.pack} cannot run: {why.state.value}"
+            return f"{why.pack} cannot run: {why.words}"
         case NextStep.NEVER_RAN:
-            return f"{why.pack} would run: {why.state.value}; its action key is {_short(why.after)}"
+            return f"{why.pack} would run: {why.words}; its action key is {_short(why.after)}"
+        case NextStep.UNPREPARED:
+            return f"{why.pack} would run: {why.words}"
         case NextStep.CHANGED:
             return (
-                f"{why.pack} would run again: {why.state.value}, {_short(why.before)} →"
+                f"{why.pack} would run again: {why.words}, {_short(why.before)} →"
                 f" {_short(why.after)}"
             )
         case NextStep.BELOW:
             return f"{why.pack} would run again: {why.below}, which it depends on, runs again"
         case NextStep.NO_BUNDLE | NextStep.NOT_PASS | NextStep.ALTERED:
-            return f"{why.pack} would run again: {why.state.value}"
+            return f"{why.pack} would run again: {why.words}"
         case NextStep.UP_TO_DATE:
             return f"{why.pack} would not run: nothing changed since action key {_short(why.after)}"
 

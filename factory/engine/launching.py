@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from factory.engine.builder_facts import host_class, own_code
 from factory.engine.run import CardOutcome, Run
-from factory.engine.summary import findings_of, pack_headline, short_reason
+from factory.engine.summary import findings_of, not_run_words, pack_headline, short_reason
 from factory.files import fs_guard
 from factory.model.card import Card
 from factory.model.errors import Refusal
@@ -46,12 +46,10 @@ def launch_card(card: Card, run: Run, key: Callable[[], str]) -> CardOutcome:
 def _launch_card(card: Card, run: Run, key: Callable[[], str]) -> CardOutcome:
     refused = refused_by_preflight(card, run)
     if refused is not None:
-        return _not_run(card, run, refused, "its contract is not valid" if refused else "preflight")
+        return _not_run(card, run, refused, not_run_words(refused) if refused else "preflight")
     unplannable = run.planner.why_unplannable(card.pack)
     if unplannable:
-        own = any(one.id == "ENVIRONMENT_NOT_PREPARED" for one in unplannable)
-        why = "its environment is not prepared" if own else "a pack that it needs cannot run"
-        return _not_run(card, run, unplannable, why)
+        return _not_run(card, run, unplannable, not_run_words(unplannable))
     # Preflight may be up to date from an earlier day; what is enforced is asked of the host as it
     # is now.
     site, planned = run.site, run.plan.planned(card.pack)

@@ -7,14 +7,19 @@ commands are run.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from factory.egress.connection import DEFAULT_PORT, Reason, Verdict
 from factory.engine.launching import refused_by_preflight
 from factory.engine.run import CardOutcome, Run
 from factory.files import fs_guard
 from factory.model.card import Card
-from factory.model.egress_record import record_of
+from factory.model.egress_record import ConnectionRecord, record_of
 from factory.model.environment import DeclaredEnvironment
 from factory.model.errors import Refusal
 from factory.model.events import EnvironmentConnected, EnvironmentFailed, EnvironmentPrepared
+from factory.model.findings.entry import Facts
 from factory.model.verdict import Status
 from factory.model.wording import counted
 from factory.plan.environments import EnvironmentStore, Prepared
@@ -24,6 +29,8 @@ from factory.run.attempt import machine_of
 from factory.run.egress import without_credentials
 from factory.run.preparing import Preparation, prepare
 from factory.trust.requests import is_granted, requests_of_environment
+
+_MOST_HOSTS = 4  # refused hosts in one sentence; all of them are in the ledger
 
 
 def prepare_card(card: Card, run: Run) -> CardOutcome:
@@ -62,10 +69,16 @@ def prepare_environment(name: str, run: Run, *, anew: bool = False) -> CardOutco
             run.planner.failed(name, refusal.findings[0].message)
             raise
         fs_guard.write_atomic(store.log(name), ended.log, durable=False)
-    _record(name, key, ended, run, run.recorder.milliseconds(began))
+    redactor = site.redactor
+    records = [
+        record_of(without_credentials(redactor, connection), number, "steps", 0)
+        for number, connection in enumerate(ended.connections, 1)
+    ]
+    why, facts = cause_of(declared, ended.why, records)
+    _record(name, key, replace(ended, why=why), records, run, run.recorder.milliseconds(began))
     if ended.prepared is None:
-        run.planner.failed(name, ended.why)
-        return CardOutcome(Status.BLOCKED, (), f"{name}: {ended.why}")
+        run.planner.failed(name, why, facts)
+        return CardOutcome(Status.BLOCKED, (), f"{name}: {why}")
     return CardOutcome(Status.PASS, (), f"{name}: {_shown(ended.prepared)}")
 
 
@@ -97,10 +110,38 @@ def _lacking(declared: DeclaredEnvironment, run: Run) -> str:
     return next((one.message for one in found if one.blocks), "")
 
 
-def _record(name: str, key: str, ended: Preparation, run: Run, duration: int) -> None:
+def cause_of(
+    declared: DeclaredEnvironment, why: str, records: Sequence[ConnectionRecord]
+) -> tuple[str, Facts]:
+    """Return why a preparation failed, after the hosts that the proxy refused it, and the facts
+    that choose the remedy: those of the first reason for which any was refused.
+    """
+    refused = [one for one in records if one.verdict == Verdict.REFUSED.value and one.host]
+    if not why or not refused:
+        return why, {"case": "failed"}
+    reason = refused[0].reason
+    alike = [one for one in refused if one.reason == reason]
+    targets = tuple(dict.fromkeys(f"{one.host}:{one.port}" for one in alike))[:_MOST_HOSTS]
+    why = f"the proxy refused {', '.join(targets)} ({reason}); {why}"
+    if reason in (Reason.NOT_PUBLIC.value, Reason.NEAR.value):
+        hosts = tuple(dict.fromkeys(one.host for one in alike))[:_MOST_HOSTS]
+        return why, {"case": "private", "hosts": hosts}
+    if reason == Reason.NOT_DECLARED.value:
+        added = (target.removesuffix(f":{DEFAULT_PORT}") for target in targets)
+        return why, {"case": "declare", "allow": (*declared.network.shown, *added)}
+    return why, {"case": "failed"}
+
+
+def _record(
+    name: str,
+    key: str,
+    ended: Preparation,
+    records: Iterable[ConnectionRecord],
+    run: Run,
+    duration: int,
+) -> None:
     ledger, redactor = run.site.ledger, run.site.redactor
-    for number, connection in enumerate(ended.connections, 1):
-        record = record_of(without_credentials(redactor, connection), number, "steps", 0)
+    for record in records:
         ledger.append(
             EnvironmentConnected(
                 environment=name,

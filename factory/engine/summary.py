@@ -78,6 +78,26 @@ def short_reason(findings: Iterable[Finding]) -> str:
     return f"{words}, and {more} more" if more else words
 
 
+CONTRACT_NOT_VALID = "its contract is not valid"
+_NOT_RUN = {
+    "GRANT_MISSING": "it asks for what you have not granted",
+    "TOOL_MISSING": "a tool is missing",
+    "ENVIRONMENT_NOT_PREPARED": "its environment is not prepared",
+    "DEPENDS_NOT_PASS": "a pack that it needs cannot run",
+}
+
+
+def not_run_words(findings: Iterable[Finding]) -> str:
+    """Return why a pack is not run, one clause, by what blocks it: that of its contract where
+    any finding is about the contract.
+    """
+    words = []
+    for one in findings:
+        ungranted = one.id == "ENVIRONMENT_NOT_PREPARED" and one.facts.get("case") == "grant"
+        words.append(_NOT_RUN.get("GRANT_MISSING" if ungranted else one.id, CONTRACT_NOT_VALID))
+    return words[0] if words and CONTRACT_NOT_VALID not in words else CONTRACT_NOT_VALID
+
+
 def merge_headline(result: Integrated, paid: int = 0) -> str:
     """Return as `tree 8b52c1d, no overlap · 9 checks again on the merged tree, 9 ok, 8 reused`;
     `paid` of them did not run.

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from factory.bundle.make import unique
 from factory.contract.catalogue import Catalogue, PackEntry
+from factory.engine.summary import CONTRACT_NOT_VALID, not_run_words
 from factory.git.narrowing import between
 from factory.judge.path_guard import display
 from factory.model.action import ActionDocument, KeyChange, action_key, parts, why_changed
@@ -34,6 +35,7 @@ class NextStep(enum.Enum):
     """Name what the next run will do with a pack, and why."""
 
     BROKEN = "its contract, or one that it depends on, is not valid"
+    UNPREPARED = "its environment is made first"
     NEVER_RAN = "it never ran"
     NO_BUNDLE = "its last run left no bundle"
     CHANGED = "its action key changed"
@@ -64,6 +66,15 @@ class Why:
     def runs_again(self) -> bool:
         return self.state not in (NextStep.BROKEN, NextStep.UP_TO_DATE)
 
+    @property
+    def words(self) -> str:
+        """Return what the next run does with it, one clause; for what cannot run, by what blocks
+        it.
+        """
+        words: str = self.state.value
+        known = not_run_words(self.findings) if self.state is NextStep.BROKEN else ""
+        return words if known in ("", CONTRACT_NOT_VALID) else known
+
 
 @dataclass(frozen=True, slots=True)
 class _Known:
@@ -92,8 +103,9 @@ class Explainer:
         try:
             planned, known = self._planner.planned(entry.id), self._known(entry.id)
         except Refusal as refusal:
-            found = refusal.findings
-            return Why(entry.id, NextStep.BROKEN, "", "", (), (), self._last(entry), "", found)
+            found, last = refusal.findings, self._last(entry)
+            state = NextStep.UNPREPARED if self._made_first(found) else NextStep.BROKEN
+            return Why(entry.id, state, "", "", (), (), last, "", self._causes(entry, found))
         changes = self._changes(planned, known)
         state, below = self._state(entry, planned, known, changes)
         changed_parts = {change.part for change in changes}
@@ -112,6 +124,30 @@ class Explainer:
             run_id=self._run_of(entry),
             findings=self._findings(entry),
             below=below,
+        )
+
+    def _made_first(self, found: tuple[Finding, ...]) -> bool:
+        """Return whether all that keeps a pack from being planned is an environment, its own or
+        that of a pack that it needs, which the next run makes first.
+        """
+        by_id, waits = self._catalogue.by_id(), list[Finding]()
+        for one in found:
+            need = by_id.get(str(one.facts.get("need")))
+            usable = need is not None and need.usable
+            waits += self._planner.why_unplannable(need.id) if need and usable else [one]
+        return bool(waits) and all(
+            one.id == "ENVIRONMENT_NOT_PREPARED" and one.facts.get("case") == "absent"
+            for one in waits
+        )
+
+    def _causes(self, entry: PackEntry, found: tuple[Finding, ...]) -> tuple[Finding, ...]:
+        """Return findings, and instead of one about an environment that is not there, what the
+        last run of the pack found when it prepared that.
+        """
+        kind = "ENVIRONMENT_NOT_PREPARED"
+        last = {one.facts.get("name"): one for one in self._findings(entry) if one.id == kind}
+        return tuple(
+            last.get(one.facts.get("name"), one) if one.id == kind else one for one in found
         )
 
     def _known(self, pack: str) -> _Known:

@@ -56,6 +56,7 @@ from factory.trust.requests import (
 )
 
 _NONE: frozenset[str] = frozenset()
+_FAILED: Facts = {"case": "failed"}
 
 
 class Planner:
@@ -69,7 +70,7 @@ class Planner:
         self._folders: dict[str, Tree] = {}
         self._tools: dict[str, ToolRecord | None] = {}
         self._environments: dict[str, tuple[DeclaredEnvironment, str, Tree]] = {}
-        self._failed: dict[str, str] = {}
+        self._failed: dict[str, Facts] = {}
         self._base: Tree | None = None
         self.judge = planned_judge(site.config)
         self.protected = protected_patterns(site.config.packs_folder, site.config.protected)
@@ -196,7 +197,7 @@ class Planner:
         try:
             return host_key(declared, store.host(declared).sha256)
         except FolderNotShown as error:
-            self._failed[declared.name] = str(error)
+            self.failed(declared.name, str(error))
             return ""
 
     def may_read(self, declared: DeclaredEnvironment) -> bool:
@@ -207,7 +208,7 @@ class Planner:
 
     def why_failed(self, name: str) -> str:
         """Return why an environment could not be prepared, one clause; "" where none is known."""
-        return self._failed.get(name, "")
+        return str(self._failed[name]["why"]) if name in self._failed else ""
 
     def prepared(self, name: str) -> Prepared | None:
         """Return what was prepared of an environment for its inputs as they are; None for nothing.
@@ -216,9 +217,11 @@ class Planner:
         found, store = self.environment(name), self._site.sandbox.environments
         return store.known(name, found[1]) if found is not None and store is not None else None
 
-    def failed(self, name: str, why: str) -> None:
-        """Note why an environment could not be prepared, one clause."""
-        self._failed[name] = why
+    def failed(self, name: str, why: str, facts: Facts = _FAILED) -> None:
+        """Note why an environment could not be prepared, one clause, and what its finding says
+        of the remedy.
+        """
+        self._failed[name] = {"name": name, "why": why, **facts}
 
     def _unprepared(self, pack: TaskPack | None) -> tuple[Finding, ...]:
         found = []
@@ -226,11 +229,18 @@ class Planner:
             if pack is None or self.prepared(name) is not None:
                 continue
             declared = self._site.config.environment(name)
-            why = self._failed.get(name, "nothing was prepared for its inputs as they are")
             place = pack.place("/environment") if declared is None else declared.place()
-            facts: Facts = {"name": name, "why": why}
-            found.append(Finding("ENVIRONMENT_NOT_PREPARED", facts, pack=pack.id, location=place))
+            known = self._failed.get(name) or self._absent(name, declared)
+            found.append(Finding("ENVIRONMENT_NOT_PREPARED", known, pack=pack.id, location=place))
         return tuple(found)
+
+    def _absent(self, name: str, declared: DeclaredEnvironment | None) -> Facts:
+        """Return the facts of an environment that nothing tried to prepare yet."""
+        if declared is not None and not self.may_read(declared):
+            why = "it asks for what you have not granted"
+            return {"case": "grant", "name": name, "why": why}
+        why = "nothing was prepared for its inputs as they are"
+        return {"case": "absent", "name": name, "why": why}
 
     def _prepared(self, name: str) -> PlannedEnvironment:
         found, declared = self.prepared(name), self._site.config.environment(name)

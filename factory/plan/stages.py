@@ -157,7 +157,8 @@ class PackSandbox:
                 raise Refusal(Finding("ENVIRONMENT_OVERLAPS", facts))
             store = self.environments
             if store is None or not store.folder(each.sha256).is_dir():
-                facts = {"name": each.name, "why": "its tree is not in the state folder"}
+                why = "its tree is not in the state folder"
+                facts = {"case": "absent", "name": each.name, "why": why}
                 raise Refusal(Finding("ENVIRONMENT_NOT_PREPARED", facts))
             folders.append(store.folder(each.sha256))
         return tuple(folders)

@@ -70,7 +70,7 @@ def judge_environment(
     found: tuple[Finding, ...] = ()
     if enforcement.backend not in AT_CONSTANT_PATHS:
         why = f"the backend {enforcement.backend} shows the workspace at another path each time"
-        facts = {"name": declared.name, "why": why}
+        facts = {"case": "failed", "name": declared.name, "why": why}
         place = declared.place()
         found = (Finding("ENVIRONMENT_NOT_PREPARED", facts, pack=pack, location=place),)
     place = declared.place("allow_network")

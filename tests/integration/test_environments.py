@@ -13,8 +13,14 @@ from typing import Any
 
 import pytest
 
+from factory.egress.connection import Connection, Reason
+from factory.engine.preparing import cause_of
 from factory.evidence.gc import caches
 from factory.model.card import CardResult
+from factory.model.egress_record import record_of
+from factory.model.environment import DeclaredEnvironment
+from factory.model.finding import Finding
+from factory.model.pack import Network
 from factory.model.verdict import Status
 from tests import in_process
 from tests.in_process import oneshot
@@ -208,11 +214,47 @@ def test_one_that_cannot_be_prepared_blocks_who_needs_it_and_no_other(
     assert not list((world.state / "environments/trees").glob("*"))
 
 
+def test_what_is_not_made_yet_is_made_first_and_why_repeats_the_cause(tmp_path: Path) -> None:
+    world = a_world(tmp_path / "repo", CONFIG.format("echo no such thing && exit 3"))
+    dry = world.factory("oneshot", "--dry-run", PYTHONHASHSEED="0")
+    assert dry.out.count("would run: its environment is made first") == 2, dry.out
+    assert "would run: it never ran" in dry.out
+    assert oneshot(world)[0] is Status.BLOCKED
+    why = world.factory("why", "TASK-0001", PYTHONHASHSEED="0")
+    assert "TASK-0001 would run: its environment is made first" in why.out, why.out
+    assert "command 1 ended with 3: no such thing" in why.out
+    assert "mend [environments.deps] in factory.toml" in why.out
+
+
+@pytest.mark.parametrize(
+    ("reason", "case", "says"),
+    [
+        (Reason.NOT_PUBLIC, "private", '[network] private = ["a.example"]'),
+        (Reason.NEAR, "private", '[network] private = ["a.example"]'),
+        (Reason.NOT_DECLARED, "declare", 'allow_network = ["b.example", "a.example"]'),
+        (Reason.NOT_TLS, "failed", "mend [environments.deps]"),
+    ],
+)
+def test_a_host_that_the_proxy_refused_is_the_cause(reason: Reason, case: str, says: str) -> None:
+    declared = DeclaredEnvironment("deps", network=Network(hosts=("b.example",)))
+    record = record_of(Connection(1, "a.example", 443, "", reason, 0, 0, 0), 1, "steps", 0)
+    why, facts = cause_of(declared, "command 1 ended with 1: more", [record])
+    assert why == f"the proxy refused a.example:443 ({reason.value}); command 1 ended with 1: more"
+    finding = Finding("ENVIRONMENT_NOT_PREPARED", {"name": "deps", "why": why, **facts})
+    assert facts["case"] == case
+    assert says in finding.remedy
+    assert cause_of(declared, "", [record]) == ("", {"case": "failed"})
+
+
 def test_hosts_are_asked_for_before_anything_is_run(tmp_path: Path) -> None:
     world = a_world(tmp_path / "repo", CONFIG.format(MAKE) + 'allow_network = ["a.example.org"]\n')
     verdict, results = oneshot(world)
     assert verdict is Status.BLOCKED
     assert "GRANT_MISSING" in ids(results["preflight"])
+    headline = results["launch:TASK-0001-uses"].headline
+    assert headline == "not run: it asks for what you have not granted"
+    dry = world.factory("oneshot", "--dry-run", PYTHONHASHSEED="0").out
+    assert "TASK-0001  cannot run: it asks for what you have not granted" in dry
     assert statuses(results)["TASK-0003"] == "PASS"
     assert "which you have not granted" in results["environment:deps"].headline
     assert not (world.state / "environments/deps.log").exists()

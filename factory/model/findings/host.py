@@ -57,11 +57,51 @@ HOST: Mapping[str, CatalogueEntry] = {
     ),
     "ENVIRONMENT_NOT_PREPARED": error(
         "an environment that a pack names could not be prepared",
-        sentence='its environment "{name}" is not prepared: {why}',
-        hint="See: factory environment show {name}",
-        remedy="no change of the contract is needed: mend [environments.{name}] in factory.toml, or"
-        " its inputs",
-        examples=({"name": "py", "why": "command 2 ended with 1"},),
+        sentence={
+            "absent": 'its environment "{name}" is not prepared: {why}',
+            "failed": 'its environment "{name}" is not prepared: {why}',
+            "grant": 'its environment "{name}" is not prepared: {why}',
+            "private": 'its environment "{name}" is not prepared: {why}',
+            "declare": 'its environment "{name}" is not prepared: {why}',
+        },
+        hint={
+            "absent": "It is made before the packs run; or now: factory environment prepare {name}",
+            "failed": "See: factory environment show {name}",
+            "grant": "See what {name} asks for, and answer it, with: factory grant",
+            "private": "If {hosts} is of your own network, say so in your own configuration:"
+            " [network] private = {hosts:yaml}. See: factory environment show {name}",
+            "declare": "If it is intended, write in [environments.{name}] of factory.toml:"
+            " allow_network = {allow:yaml}. See: factory environment show {name}",
+        },
+        remedy={
+            "absent": "no change of the contract is needed: it is made before the packs run; or"
+            " now: factory environment prepare {name}",
+            "failed": "no change of the contract is needed: mend [environments.{name}] in"
+            " factory.toml, or its inputs",
+            "grant": "no change of the contract is needed: grant what {name} asks for with:"
+            " factory grant",
+            "private": "no change of the contract is needed: where {hosts} is of your own network,"
+            " or this host, your own configuration can allow it: [network] private = {hosts:yaml}",
+            "declare": "no change of the contract is needed: write allow_network = {allow:yaml} in"
+            " [environments.{name}] of factory.toml, and grant the host with: factory grant",
+        },
+        examples=(
+            {"case": "absent", "name": "py", "why": "nothing was prepared for its inputs"},
+            {"case": "failed", "name": "py", "why": "command 2 ended with 1"},
+            {"case": "grant", "name": "py", "why": "it asks for what you have not granted"},
+            {
+                "case": "private",
+                "name": "py",
+                "hosts": ("a.example",),
+                "why": "the proxy refused a.example:443 (address-not-public)",
+            },
+            {
+                "case": "declare",
+                "name": "py",
+                "allow": ("b.example", "a.example"),
+                "why": "the proxy refused a.example:443 (not-declared)",
+            },
+        ),
     ),
     "ENVIRONMENT_OVERLAPS": error(
         "an output of an environment is not a place of its own",
