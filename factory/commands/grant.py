@@ -280,10 +280,10 @@ def _ask_all(asked: _Asked) -> CommandResult:
         print("\n".join(_question(rows)))
         whom = ", ".join(dict.fromkeys(row.pack for row in rows))
         print(f"These are: {whom}. Later versions of the same packs get it too.")
-        answer = _answer("Grant it to [t]hese, to [a]ny pack here, or to [n]obody? [t/a/N] ")
-        if answer == "t":
+        answer = _asked_whom()
+        if answer == "these":
             new += [Grant(row.kind, row.thing, row.pack) for row in rows]
-        elif answer == "a":
+        elif answer == "any":
             new.append(Grant(rows[0].kind, rows[0].thing, ""))
     if not new:
         return CommandResult(Status.PASS, ("Nothing was granted.",), details={"granted": []})
@@ -297,12 +297,32 @@ def _offered(kept: Kept, open_requests: Iterable[GrantRequest]) -> list[Grant]:
         return []
     print(f"For {display(kept.root)}, which came from the same address, you granted:")
     print("".join(f"  {line}\n" for line in format_grants(useful).splitlines()), end="")
-    return useful if _answer("Grant the same here? [y/N] ") == "y" else []
+    return useful if _answer("Grant the same here? [y/N] ") in ("y", "yes") else []
+
+
+_WORDS = {
+    **dict.fromkeys(("t", "these", "y", "yes"), "these"),
+    **dict.fromkeys(("a", "any"), "any"),
+    **dict.fromkeys(("", "n", "no", "nobody"), "nobody"),
+}
+_ASKED_AT_MOST = 3  # times, where an answer is none of the words
+
+
+def _asked_whom() -> str:
+    """Return whom a person grants it to: "these", "any" or "nobody"; "nobody" after three answers
+    that are none of the words.
+    """
+    for _ in range(_ASKED_AT_MOST):
+        answer = _answer("Grant it to [t]hese, to [a]ny pack here, or to [n]obody? [t/a/N] ")
+        if answer in _WORDS:
+            return _WORDS[answer]
+        print(f"expected t, a or n, found {display(answer)}")
+    return "nobody"
 
 
 def _answer(question: str) -> str:
-    """Return the first letter that a person types, small; "" at the end of input."""
+    """Return what a person types, small and without spaces around it; "" at the end of input."""
     try:
-        return input(question).strip().lower()[:1]
+        return input(question).strip().lower()
     except EOFError:
         return ""

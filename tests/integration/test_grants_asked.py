@@ -187,9 +187,10 @@ def typed(world: World, answers: str, **env: str) -> str:
 def test_each_thing_is_one_question_with_all_who_ask(world: World, home: dict[str, str]) -> None:
     world.pack("TASK-0005-too", f"{WRITES.format('five')}env: [PGPASSWORD]\n")
     # bounds: attempts, timeout; variables by name: CI_JOB_JWT, DATABASE_URL, OPENAI, PGPASSWORD, …
-    shown = typed(world, "n\nt\n\n\n\na\nx\n", **home)
+    shown = typed(world, "n\ny\n\n\n\na\nx\nno\n", **home)
     assert shown.count("would let a pack see the value of your variable PGPASSWORD") == 1
-    assert shown.count("[t/a/N]") == 7
+    assert shown.count("[t/a/N]") == 8  # x is no answer: it is asked again
+    assert "expected t, a or n, found x\n" in shown
     assert "asked by TASK-0002  taskpacks/TASK-0002-asks/task.yml:" in shown
     assert "asked by TASK-0005  taskpacks/TASK-0005-too/task.yml:" in shown
     assert "Later versions of the same packs get it too." in shown
