@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from factory.contract.catalogue import Catalogue, PackEntry, read_catalogue
+from factory.contract.environments import judge_names
 from factory.contract.work_tree import UserWorkTree
 from factory.judge.status_eval import of_findings
 from factory.model.config import Config
@@ -53,8 +54,11 @@ def judge_contracts(
     catalogue = read_catalogue(work_tree, config.packs_folder, config.ceilings, redactor)
     chosen = choose(catalogue, only) if only else catalogue.entries
     general = () if only else catalogue.findings
-    found = (*others, *general, *(finding for entry in chosen for finding in entry.findings))
-    broken = tuple(entry.id for entry in chosen if not entry.usable)
+    unknown = [each for entry in chosen if entry.pack for each in judge_names(entry.pack, config)]
+    own = (finding for entry in chosen for finding in entry.findings)
+    found = (*others, *general, *own, *unknown)
+    lost = {finding.pack for finding in unknown}
+    broken = tuple(entry.id for entry in chosen if not entry.usable or entry.id in lost)
     return Judged(tuple(sorted(dict.fromkeys(found), key=_place)), len(chosen), broken)
 
 

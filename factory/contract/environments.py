@@ -1,7 +1,7 @@
 """Read `[environments.NAME]` of factory.toml: what each key takes, and what a table must have.
 
-Each key has a direction, as each setting has. Pure: bytes were read already. Does not know which
-packs name an environment, nor what the base has at its paths.
+Each key has a direction, as each setting has. Names that packs use are compared with what is
+declared. Pure: bytes were read already. Does not know what the base has at an environment's paths.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ from factory.contract.value_forms import Unfit, ValueForm, many, matching, sound
 from factory.judge.path_guard import reads_as_git
 from factory.judge.scope import problem_with_pattern
 from factory.model import forms
+from factory.model.config import Config
 from factory.model.environment import NAME, DeclaredEnvironment
 from factory.model.finding import Finding, Location
+from factory.model.findings.entry import Facts
 from factory.model.layout import STATE_FOLDER
-from factory.model.pack import Network
-from factory.model.wording import found, quoted, unknown_key
+from factory.model.pack import Network, TaskPack
+from factory.model.wording import found, nearest, quoted, unknown_key
 from factory.strict.values import StrictDocument, Value, child
 
 SECTION = "environments"
@@ -234,3 +236,19 @@ class _Table:
 
 def _invalid(problem: str, advice: str, location: Location) -> Finding:
     return Finding("CONFIG_INVALID", {"problem": problem, "advice": advice}, location=location)
+
+
+_TYPO_CUTOFF = 0.5  # difflib's ratio; names are short
+
+
+def judge_names(pack: TaskPack, config: Config) -> Iterator[Finding]:
+    """Yield ENVIRONMENT_UNKNOWN for each name that factory.toml does not declare."""
+    for name in pack.environments:
+        if config.environment(name) is not None:
+            continue
+        meant = nearest(name, [each.name for each in config.environments], _TYPO_CUTOFF)
+        facts: Facts = {"case": "unknown", "name": name}
+        if meant:
+            facts = {"case": "meant", "name": name, "meant": meant}
+        place = pack.place("/environment")
+        yield Finding("ENVIRONMENT_UNKNOWN", facts, pack=pack.id, location=place)

@@ -9,19 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from factory.contract.environments import judge_names
 from factory.git.narrowing import Visible, narrow
 from factory.judge.judge_set import DEPENDENCY_FOLDERS, JudgeSet
 from factory.judge.path_guard import is_protected
 from factory.judge.scope import Patterns, compile_patterns
 from factory.model.config import Config
-from factory.model.environment import DeclaredEnvironment
 from factory.model.finding import Finding
 from factory.model.findings.entry import Facts
 from factory.model.pack import TaskPack
 from factory.model.tree import Leaf, Tree
-from factory.model.wording import nearest
-
-_TYPO_CUTOFF = 0.5  # difflib's ratio; names are short
 
 
 def judge_environments(
@@ -30,19 +27,9 @@ def judge_environments(
     """Return ENVIRONMENT_UNKNOWN for names that are not declared, ENVIRONMENT_OVERLAPS for outputs
     that are not a place of their own.
     """
-    found: list[Finding] = []
-    declared: list[DeclaredEnvironment] = []
-    for name in pack.environments:
-        known = config.environment(name)
-        if known is not None:
-            declared.append(known)
-            continue
-        meant = nearest(name, [each.name for each in config.environments], _TYPO_CUTOFF)
-        facts: Facts = {"case": "unknown", "name": name}
-        if meant:
-            facts = {"case": "meant", "name": name, "meant": meant}
-        place = pack.place("/environment")
-        found.append(Finding("ENVIRONMENT_UNKNOWN", facts, pack=pack.id, location=place))
+    found = list(judge_names(pack, config))
+    named = map(config.environment, pack.environments)
+    declared = [environment for environment in named if environment is not None]
     before: list[tuple[str, str]] = []
     for environment in declared:
         for output in environment.outputs:

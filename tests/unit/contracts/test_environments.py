@@ -7,14 +7,20 @@ from pathlib import Path
 
 import pytest
 
+from factory.contract.check import judge_contracts
 from factory.contract.configuration import config_digest, read
 from factory.contract.environments import KEYS
+from factory.contract.scaffold import new_pack
 from factory.contract.settings import Direction
+from factory.contract.work_tree import UserWorkTree
+from factory.files.added_files import AddedFiles
+from factory.files.templates import read_templates
 from factory.judge.judge_set import BUILT_IN
 from factory.judge.path_guard import protected_patterns
 from factory.model.config import Config, Grant, GrantKind
 from factory.model.pack import TaskPack
 from factory.model.tree import Leaf, tree_from_leaves
+from factory.model.verdict import Status
 from factory.plan.environment_rules import judge_environments
 from factory.trust.requests import granted_by_policy, missing, requests_of_environment
 from tests.contract_corpus import pack_cases
@@ -150,3 +156,17 @@ def test_a_name_that_is_not_declared_is_refused_with_a_guess() -> None:
         ("ENVIRONMENT_UNKNOWN", 'Did you mean "py"?'),
         ("ENVIRONMENT_UNKNOWN", "Declare it under [environments.rust] in factory.toml."),
     ]
+
+
+def test_contract_says_of_an_unknown_environment_what_a_run_would_say(tmp_path: Path) -> None:
+    new_pack(AddedFiles(tmp_path), read_templates("pack"), "taskpacks", "TASK-0001-one", "web")
+    task = tmp_path / "taskpacks/TASK-0001-one/task.yml"
+    valid, config = task.read_text(), config_of(PY)
+    task.write_text(f"{valid}environment: [py]\n")
+    assert judge_contracts(UserWorkTree(tmp_path), config, ()).broken == ()
+    task.write_text(f"{valid}environment: [pyy]\n")
+    judged = judge_contracts(UserWorkTree(tmp_path), config, (), ("TASK-0001",))
+    assert (judged.status, judged.broken) == (Status.BLOCKED, ("TASK-0001",))
+    (found,) = judged.findings
+    assert (found.id, found.hint) == ("ENVIRONMENT_UNKNOWN", 'Did you mean "py"?')
+    assert str(found.location).startswith("taskpacks/TASK-0001-one/task.yml:")
