@@ -118,13 +118,17 @@ def dependencies_pack(
         "@ENVIRONMENT@": f"environment: [{', '.join(names)}]\n" if names else "",
         "@INPUTS@": f"inputs: [{', '.join(map(_yaml, inputs))}]\n" if narrow else "",
         "@CHECKS@": checks,
-        "@TESTS@": f"\n# The project's own tests; they may need more inputs.\n# tests: [{listed}]\n"
+        "@TESTS@": f"\n# The project's own tests{_HIDDEN if narrow else '.'}\n# tests: [{listed}]\n"
         if tests
         else "",
+        "@ALSO@": ", and the line `inputs` in `task.yml`, which hides them" if narrow else "",
         "@FOUND@": found_line(recipes),
     }
     files = {name: filled(text, marks) for name, text in templates.items()}
     return FirstPack(DEPENDENCIES_FOLDER, files, environments_text(recipes, hosts))
+
+
+_HIDDEN = "; for them, remove the line inputs in task.yml too, which hides them."
 
 
 def found_line(recipes: Iterable[Recipe]) -> str:

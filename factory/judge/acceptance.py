@@ -59,7 +59,7 @@ def judge_command(
         return broken("LIMIT_DISK", bound=limits.disk)
     ran = ran_tests(command, rc, log)
     if ran is RunnerSays.NONE:
-        return broken("CHECK_RAN_NO_TEST", case="none")
+        return (judge_no_test(pack, command, _no_test(pack)),)
     said = failed_by_its_word(command, rc, log)
     if said:
         shown = _short(said.decode("utf-8", "replace"))
@@ -112,7 +112,7 @@ def judge_reports(
         case RunnerSays.SOME:
             return ()
         case RunnerSays.NONE:
-            return (judge_no_test(pack, command, "none"),)
+            return (judge_no_test(pack, command, _no_test(pack)),)
         case RunnerSays.UNKNOWN:
             return findings
 
@@ -126,6 +126,11 @@ def judge_no_test(pack: TaskPack, command: Command, case: str, **facts: Fact) ->
     """Return CHECK_RAN_NO_TEST about one command."""
     known = {"case": case, "label": command.label, "run": _short(command.run), **facts}
     return Finding("CHECK_RAN_NO_TEST", known, pack=pack.id, location=command.location)
+
+
+def _no_test(pack: TaskPack) -> str:
+    """Return the case of CHECK_RAN_NO_TEST: a view that `inputs` narrows may lack the tests."""
+    return "none" if pack.inputs is None else "narrowed"
 
 
 _LIMITS = {

@@ -92,6 +92,9 @@ def test_what_is_recognised_becomes_sound_documents(name: str, below_usr: bool) 
     assert [each.name for each in environments] == [each.name for each in recipes if each.name]
     task: Any = yaml.parse(pack.files["task.yml"].encode()).value
     assert task.get("environment", ()) == tuple(each.name for each in environments)
+    hides = "inputs" in task and "# tests:" in pack.files["acceptance.yml"]
+    assert ("remove the line inputs in task.yml too" in pack.files["acceptance.yml"]) == hides
+    assert ("line `inputs` in `task.yml`" in pack.files["runbook.md"]) == ("inputs" in task)
     if recipes:
         accepted: Any = yaml.parse(pack.files["acceptance.yml"].encode()).value
         checks = accepted["checks"]

@@ -61,6 +61,7 @@ _MEMORY = _limit("memory", "used more memory than allowed", "byte|bytes")
 _OUTPUT = _limit("output", "printed more than allowed", "byte|bytes")
 _DISK = _limit("disk", "ran out of space", "byte|bytes")
 _COUNTED = "Let the runner print its closing line, or name a JUnit file on its command line."
+_NO_TEST = "{label} `{run}` ran no test; a check that tests nothing accepts nothing"
 _COMMAND: Facts = {"label": "tests-1", "run": "pytest -q"}
 _STEP: Facts = {"label": "step-1", "run": "make"}
 _LOOKED_UP: Facts = {"last": "curl: (6)", "said": "Could not resolve host"}
@@ -453,7 +454,8 @@ CHANGE: Mapping[str, CatalogueEntry] = {
     "CHECK_RAN_NO_TEST": error(
         "a test runner ran no test",
         sentence={
-            "none": "{label} `{run}` ran no test; a check that tests nothing accepts nothing",
+            "none": _NO_TEST,
+            "narrowed": _NO_TEST,
             "configured": "{label} `{run}`: nothing says that a test ran, and the change touched"
             " {paths}",
             "base": "{label} `{run}`: nothing says that a test ran, and over the base its tests"
@@ -462,13 +464,14 @@ CHANGE: Mapping[str, CatalogueEntry] = {
         },
         hint={
             "none": "Point it at tests that exist.",
+            "narrowed": "Point it at tests that exist; inputs in task.yml may hide them.",
             "configured": _COUNTED,
             "base": _COUNTED,
             "merged": "Point it at tests that exist.",
         },
         remedy="nothing in the contract can allow it; point {label} at tests that exist",
         examples=(
-            *({"case": case, **_COMMAND} for case in ("none", "base", "merged")),
+            *({"case": case, **_COMMAND} for case in ("none", "narrowed", "base", "merged")),
             {"case": "configured", "paths": ("pytest.ini",), **_COMMAND},
         ),
     ),

@@ -145,6 +145,13 @@ def test_every_way_to_end_badly_has_its_sentence(
     assert sentence(judge(command, **how)) == expected  # type: ignore[arg-type]
 
 
+def test_where_inputs_narrow_the_view_the_hint_says_that_they_may_hide_the_tests() -> None:
+    narrow, log = replace(pack(), inputs=("src/**",)), b"Ran 0 tests in 0.000s\n\nOK\n"
+    (finding,) = judge_command(narrow, CHECK, 0, "exited", False, log, Limits())
+    assert finding.id == "CHECK_RAN_NO_TEST"
+    assert finding.hint == "Point it at tests that exist; inputs in task.yml may hide them."
+
+
 def test_a_long_command_is_shortened_in_its_sentence() -> None:
     (finding,) = judge(replace(STEP, run="echo " * 60), rc=1)
     assert (
