@@ -525,8 +525,10 @@ CHANGE: Mapping[str, CatalogueEntry] = {
             " found no change",
         },
         hint={
-            "expect": "See why its steps did nothing, or say expect: any if that may be.",
-            "require": "See why its steps did nothing; policy or acceptance.yml requires a change.",
+            "expect": "See why its steps did nothing, or say expect: any if that may be; its result"
+            " may be merged already: then remove the pack.",
+            "require": "See why its steps did nothing; policy or acceptance.yml requires a change;"
+            " its result may be merged already: then remove the pack.",
         },
         remedy={
             "expect": "allow it with: expect: any",
