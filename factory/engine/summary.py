@@ -401,13 +401,13 @@ def _next_steps(
     site = run.site
     if "integrate" not in executed or room_for(site.refs, site.config, run_id):
         return report
+    steps = [("factory verify", "check every byte of it again"), *report]
+    merge = run.integrated.merge
+    if merge is not None and merge.merged_tree == run.planner.base.oid:
+        return steps  # a branch would have an empty commit
     name = branch_of(site.config.result_branch, run_id)
     integrate = " ".join(("factory integrate", *run.only, "--branch"))
-    return [
-        (integrate, f"put the result on {name}"),
-        ("factory verify", "check every byte of it again"),
-        *report,
-    ]
+    return [(integrate, f"put the result on {name}"), *steps]
 
 
 def _policy_line(site: Site) -> str:

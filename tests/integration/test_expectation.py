@@ -55,3 +55,15 @@ def test_another_word_is_no_promise(tmp_path: Path) -> None:
     assert done.rc == 2
     assert "PACK_INVALID" in done.text
     assert "expect" in done.text
+
+
+def test_a_branch_is_proposed_only_where_something_changed(tmp_path: Path) -> None:
+    world = World(tmp_path / "repository")
+    world.pack("TASK-0001-x", SCOPE + WRITES % "a")
+    world.pack("TASK-0005-x", SCOPE + NOTHING)
+    world.commit()
+    same, changed = world.factory("oneshot", "TASK-0005"), world.factory("oneshot", "TASK-0001")
+    assert (same.rc, changed.rc) == (0, 0), same.text + changed.text
+    assert "Next      factory verify" in same.out
+    assert "integrate" not in same.out.partition("\nNext ")[2]
+    assert "Next      factory integrate TASK-0001 --branch" in changed.out
