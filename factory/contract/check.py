@@ -6,16 +6,18 @@ preflight judges that.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from factory.contract.catalogue import Catalogue, PackEntry, read_catalogue
 from factory.contract.environments import judge_names
+from factory.contract.scaffold import SKELETON_WHY
 from factory.contract.work_tree import UserWorkTree
 from factory.judge.status_eval import of_findings
 from factory.model.config import Config
 from factory.model.errors import UsageError
-from factory.model.finding import Finding
+from factory.model.finding import Finding, Location
 from factory.model.verdict import Status
 from factory.model.wording import nearest
 from factory.redact.redaction import Redactor
@@ -56,10 +58,18 @@ def judge_contracts(
     general = () if only else catalogue.findings
     unknown = [each for entry in chosen if entry.pack for each in judge_names(entry.pack, config)]
     own = (finding for entry in chosen for finding in entry.findings)
-    found = (*others, *general, *own, *unknown)
+    found = (*others, *general, *own, *unknown, *_unwritten(chosen))
     lost = {finding.pack for finding in unknown}
     broken = tuple(entry.id for entry in chosen if not entry.usable or entry.id in lost)
     return Judged(tuple(sorted(dict.fromkeys(found), key=_place)), len(chosen), broken)
+
+
+def _unwritten(entries: Iterable[PackEntry]) -> Iterator[Finding]:
+    """Yield SPEC_UNWRITTEN for each pack whose spec.md has the sentence of the skeleton."""
+    for entry in entries:
+        if entry.pack is not None and entry.pack.why == SKELETON_WHY:
+            place = Location(f"{entry.folder}/spec.md")
+            yield Finding("SPEC_UNWRITTEN", pack=entry.id, location=place)
 
 
 def choose(catalogue: Catalogue, names: tuple[str, ...]) -> tuple[PackEntry, ...]:

@@ -19,6 +19,7 @@ from factory.model.finding import Finding, Location
 from factory.model.names import PACK_FOLDER
 
 FIRST_FOLDER, DEPENDENCIES_FOLDER = "TASK-0001-file-inventory", "TASK-0001-dependencies"
+SKELETON_WHY = "One sentence that says why this matters: it is quoted in the report."
 _OUTPUTS = ("docs/file-inventory.md", "FILE-INVENTORY.md", "file-inventory/README.md")
 _TOP = {
     "gitignore": ".gitignore",
@@ -206,6 +207,7 @@ def new_pack(
         "@ID@": match["id"],
         "@SLUG@": match["slug"],
         "@TITLE@": title,
+        "@WHY@": SKELETON_WHY,
         "@DOMAIN@": domain,
         "@FOLDER@": folder,
     }

@@ -395,7 +395,14 @@ def test_logs_are_made_inert(world: World) -> None:
 def test_taskpack_new_holds_its_contract_and_accepts_nothing(world: World) -> None:
     ended = world.factory("taskpack", "new", "TASK-0200-2024.x", "--domain", "web")
     assert ended.rc == 0, ended.text
-    assert world.factory("contract").rc == 0
+    checked = world.factory("contract", "--json")
+    assert checked.rc == 0
+    (unwritten,) = json.loads(checked.out)["findings"]
+    assert unwritten["id"] == "SPEC_UNWRITTEN"
+    assert "expected a sentence that says why this pack matters" in unwritten["message"]
+    spec = world.root / "taskpacks/TASK-0200-2024.x/spec.md"
+    spec.write_text(spec.read_text().replace("One sentence that says", "The sentence that says"))
+    assert "SPEC" not in world.factory("taskpack", "lint", "TASK-0200", "--json").out
     assert "checks-0200" not in ended.out
     again = world.factory("taskpack", "new", "TASK-0200-2024.x")
     assert (again.rc, "wrote" in again.out) == (0, False)

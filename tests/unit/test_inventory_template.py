@@ -12,6 +12,7 @@ import pytest
 
 import factory
 from factory.contract.contract import first_line
+from factory.contract.scaffold import SKELETON_WHY, filled
 from tests.sample import sample
 
 SCRIPT = Path(factory.__file__).parent / "templates" / "init" / "inventory.py"
@@ -94,8 +95,9 @@ def test_a_wrong_inventory_is_refused_whether_or_not_files_were_added(
 
 
 def test_reason_that_reports_show_is_one_whole_sentence() -> None:
-    for skeleton in ("init", "pack"):
-        reason = first_line((SCRIPT.parents[1] / skeleton / "spec.md.txt").read_text("utf-8"))
+    for skeleton, marks in (("init", {}), ("pack", {"@WHY@": SKELETON_WHY})):
+        text = (SCRIPT.parents[1] / skeleton / "spec.md.txt").read_text("utf-8")
+        reason = first_line(filled(text, marks))
         assert reason.endswith("."), reason
 
 

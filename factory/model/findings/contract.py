@@ -101,6 +101,11 @@ CONTRACT: Mapping[str, CatalogueEntry] = {
         hint="Leave it, or move it out of there",
         examples=({"folder": "taskpacks/templates"},),
     ),
+    "SPEC_UNWRITTEN": warning(
+        "the spec.md of a task pack has the sentence of the skeleton",
+        sentence="expected a sentence that says why this pack matters, found the skeleton's own",
+        hint="Write it in spec.md; the report quotes it.",
+    ),
     "PACK_NEIGHBOUR_BROKEN": warning(
         "a task pack that was not asked for is not valid; the answer does not depend on it",
         sentence="of the task packs that were not asked for, {others} cannot run",

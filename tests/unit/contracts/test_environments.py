@@ -160,6 +160,7 @@ def test_a_name_that_is_not_declared_is_refused_with_a_guess() -> None:
 
 def test_contract_says_of_an_unknown_environment_what_a_run_would_say(tmp_path: Path) -> None:
     new_pack(AddedFiles(tmp_path), read_templates("pack"), "taskpacks", "TASK-0001-one", "web")
+    (tmp_path / "taskpacks/TASK-0001-one/spec.md").write_text("# One\n\nOne is needed.\n")
     task = tmp_path / "taskpacks/TASK-0001-one/task.yml"
     valid, config = task.read_text(), config_of(PY)
     task.write_text(f"{valid}environment: [py]\n")
