@@ -280,7 +280,7 @@ def _ask_all(asked: _Asked) -> CommandResult:
         print("\n".join(_question(rows)))
         whom = ", ".join(dict.fromkeys(row.pack for row in rows))
         print(f"These are: {whom}. Later versions of the same packs get it too.")
-        answer = _asked_whom()
+        answer = asked_whom()
         if answer == "these":
             new += [Grant(row.kind, row.thing, row.pack) for row in rows]
         elif answer == "any":
@@ -308,7 +308,7 @@ _WORDS = {
 _ASKED_AT_MOST = 3  # times, where an answer is none of the words
 
 
-def _asked_whom() -> str:
+def asked_whom() -> str:
     """Return whom a person grants it to: "these", "any" or "nobody"; "nobody" after three answers
     that are none of the words.
     """

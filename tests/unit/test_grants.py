@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from factory.commands.grant import asked_whom
 from factory.model.config import CEILINGS, Config, Grant, GrantKind
 from factory.model.errors import Refusal
 from factory.model.pack import Constraints, Limits, Network
@@ -208,3 +209,35 @@ def test_who_remembers_a_start_sees_each_change(home: Path, tmp_path: Path) -> N
         file.write_text(text)
         seen.add(digest_of_all({"FACTORY_GRANTS": str(file)}))
     assert len(seen) == 6
+
+
+@pytest.mark.parametrize(
+    ("typed", "whom", "asked"),
+    [
+        (["y"], "these", 1),
+        ([" YES "], "these", 1),
+        (["t"], "these", 1),
+        (["a"], "any", 1),
+        ([""], "nobody", 1),
+        (["n"], "nobody", 1),
+        (["maybe", "tomorrow", "t"], "these", 3),
+        (["1", "2", "3", "t"], "nobody", 3),
+        ([], "nobody", 1),
+        (["ok"], "nobody", 2),
+    ],
+)
+def test_an_answer_that_is_none_is_asked_again_at_most_three_times(
+    typed: list[str], whom: str, asked: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left, count = iter(typed), 0
+
+    def type_next(_question: str) -> str:
+        nonlocal count
+        count += 1
+        try:
+            return next(left)
+        except StopIteration:
+            raise EOFError from None
+
+    monkeypatch.setattr("builtins.input", type_next)
+    assert (asked_whom(), count) == (whom, asked)
