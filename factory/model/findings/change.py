@@ -62,6 +62,7 @@ _OUTPUT = _limit("output", "printed more than allowed", "byte|bytes")
 _DISK = _limit("disk", "ran out of space", "byte|bytes")
 _COUNTED = "Let the runner print its closing line, or name a JUnit file on its command line."
 _NO_TEST = "{label} `{run}` ran no test; a check that tests nothing accepts nothing"
+_READ = "Read it with: factory print-report --pack {log_of} --log {label}"
 _COMMAND: Facts = {"label": "tests-1", "run": "pytest -q"}
 _STEP: Facts = {"label": "step-1", "run": "make"}
 _LOOKED_UP: Facts = {"last": "curl: (6)", "said": "Could not resolve host"}
@@ -406,11 +407,7 @@ CHANGE: Mapping[str, CatalogueEntry] = {
     "STEP_FAILED": error(
         "a step did not end with 0",
         sentence="{label} `{run}` ended with {rc}",
-        hint={
-            "rc": "Read it with: factory print-report --pack {log_of} --log {label}",
-            "network": "This pack has no network. Read it with: factory print-report --pack"
-            " {log_of} --log {label}",
-        },
+        hint={"rc": _READ, "network": f"This pack has no network. {_READ}"},
         remedy={
             "rc": "nothing in the contract can allow it; mend what {label} runs, or the step"
             " itself",
@@ -431,9 +428,8 @@ CHANGE: Mapping[str, CatalogueEntry] = {
             "runner": "{label} `{run}` ended with 0, and its runner says: {said}",
         },
         hint={
-            "rc": "Read it with: factory print-report --pack {log_of} --log {label}",
-            "network": "Acceptance has no network. Read it with: factory print-report --pack"
-            " {log_of} --log {label}",
+            "rc": _READ,
+            "network": f"Acceptance has no network. {_READ}",
             "runner": "Let the runner's own exit code through: no pipe behind it, no hook that"
             " changes it.",
         },
