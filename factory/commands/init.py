@@ -142,7 +142,7 @@ def _hosts(root: Path, recipes: tuple[Recipe, ...]) -> dict[str, tuple[str, ...]
     """
     npmrc = UserWorkTree(root).read(".npmrc") or b""
     return {
-        each.name: tuple(sorted({*each.hosts, *hosts_of(each.asks, os.environ, npmrc)}))
+        each.name: tuple(sorted({*each.hosts, *hosts_of(each.asks, os.environ, root, npmrc)}))
         for each in recipes
         if each.prepare
     }

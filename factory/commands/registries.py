@@ -1,9 +1,9 @@
 """Ask the user's own package managers which hosts they get packages from.
 
-Rule: they are asked in the folder /, so that they read no file of a repository; what its files say
-is text for a request that the user answers. Where one cannot be asked, there are no
-hosts, and the first run names the one that was refused. Sources: pip install --help, npm-config,
-`go help environment`, Maven's super POM.
+Rule: they are asked in the folder /, and found outside the repository, so that none of its files is
+read or run; what they say is text for a request that the user answers. Where one cannot be asked,
+there are no hosts, and the first run names the one that was refused. Sources: pip install --help,
+npm-config, `go help environment`, Maven's super POM.
 """
 
 from __future__ import annotations
@@ -23,10 +23,13 @@ _PIP = "from pip._internal.models.index import PyPI as p; print(p.netloc, p.file
 _POM = "org/apache/maven/model/pom-4.0.0.xml"
 
 
-def hosts_of(manager: str, environ: Mapping[str, str], npmrc: bytes = b"") -> tuple[str, ...]:
+def hosts_of(
+    manager: str, environ: Mapping[str, str], root: Path, npmrc: bytes = b""
+) -> tuple[str, ...]:
     """Return the hosts that `manager` ("pip", "npm", "go", "maven") is configured for, each with
-    its port where that is not the one of https; `npmrc` is the repository's.
+    its port where that is not the one of https; `root` is the repository, `npmrc` its file.
     """
+    environ = {**environ, "PATH": _outside(environ.get("PATH", ""), root)}
     ask = {"pip": _pip, "npm": _npm, "go": _go, "maven": _maven}.get(manager)
     addresses = ask(environ) if ask is not None else ()
     if manager == "npm":
@@ -38,7 +41,7 @@ def hosts_of(manager: str, environ: Mapping[str, str], npmrc: bytes = b"") -> tu
 
 
 def _pip(environ: Mapping[str, str]) -> tuple[str, ...]:
-    pip = ("python3", "-m", "pip")
+    pip = ("python3", "-I", "-m", "pip")  # isolated: PYTHONPATH may lead into the repository
     shown = _asked((*pip, "install", "--help"), {**environ, "COLUMNS": "1000"})
     found = re.search(r"--index-url <url>.*?\(default (\S+)\)", shown)
     indexes = [found[1]] if found else []
@@ -84,6 +87,17 @@ def _super_pom(environ: Mapping[str, str]) -> tuple[str, ...]:
             continue
         return tuple(re.findall(r"<url>\s*(https://\S+?)\s*</url>", text))
     return ()
+
+
+def _outside(path: str, root: Path) -> str:
+    """Return the folders of PATH that are absolute and not of the repository, as an active virtual
+    environment in it is.
+    """
+    real = os.path.realpath(root)
+    folders = [each for each in path.split(os.pathsep) if os.path.isabs(each)]
+    return os.pathsep.join(
+        each for each in folders if not Path(os.path.realpath(each)).is_relative_to(real)
+    )
 
 
 def _asked(words: tuple[str, ...], environ: Mapping[str, str]) -> str:

@@ -30,6 +30,9 @@ _VENV = "python3 -m venv .venv"
 _TOOLS = "python3 -m venv .tools"
 _PROJECT = "t.load(open('pyproject.toml', 'rb'))['project']"
 _NODE_DEPENDENCIES = ("dependencies", "devDependencies", "optionalDependencies")
+# A name becomes a word of a shell command and a pattern: any other file is not recognised.
+_PLAIN = r"[A-Za-z0-9_.-]*"
+_REQUIREMENTS = rf"(?!-){_PLAIN}requirements{_PLAIN}\.txt"
 _IN_TOML = rb"(?:url|registry|git) ="
 _IN_REQUIREMENTS = rb"@ |index-url[ =]|find-links[ =]"
 
@@ -133,7 +136,7 @@ def _poetry(files: Files, visible: Visible) -> Recipe:
 
 def _requirements(files: Files) -> Recipe:
     named = [
-        name for name in sorted(files) if re.fullmatch(r".*requirements.*\.txt|constraints.*", name)
+        name for name in sorted(files) if re.fullmatch(f"{_REQUIREMENTS}|constraints{_PLAIN}", name)
     ]
     wanted = [name for name in named if name == "requirements.txt" or _for_tests(name)] or named
     install = " ".join(f"-r {name}" for name in wanted)
@@ -210,7 +213,7 @@ def _pytest(files: Files) -> str:
 
 
 def _requirement_files(files: Files) -> tuple[str, ...]:
-    return tuple(name for name in files if name.endswith(".txt") and "requirements" in name)
+    return tuple(name for name in files if re.fullmatch(_REQUIREMENTS, name))
 
 
 # ── JavaScript ───────────────────────────────────────────────────────────────

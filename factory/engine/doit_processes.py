@@ -2,9 +2,10 @@
 process`).
 
 A card needs the run lock, the ledger and the recorder of its run, which are this process's alone.
-So a worker process of doit asks over a local socket and waits; `multiprocessing` gives both sides
-the key that opens it. A worker of ours ends with the process that began the run, since it has
-inherited the lock. Does not know what a card does.
+So a worker process of doit asks over a local socket and waits. Both sides show that they know a key
+that `multiprocessing` made here and workers inherit, since what is received is unpickled. A worker
+of ours ends with the process that began the run, since it has inherited the lock. Does not know
+what a card does.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class CardServer:
         from multiprocessing.connection import Listener
 
         self._driver = driver
-        self._listener = Listener(backlog=_WAITING)
+        self._listener = Listener(backlog=_WAITING, authkey=_key())
         driver.address = str(self._listener.address)
 
     def expect(self) -> None:
@@ -45,10 +46,16 @@ class CardServer:
         self._listener.close()
 
     def _answer(self) -> None:
-        try:
-            connection = self._listener.accept()
-        except OSError:
-            return  # closed, or a worker that is gone: nobody waits for an answer
+        from multiprocessing import AuthenticationError
+
+        connection = None
+        while connection is None:
+            try:
+                connection = self._listener.accept()
+            except (AuthenticationError, EOFError, ConnectionError):
+                continue  # not one of ours, or gone at once: the question is still to come
+            except OSError:
+                return  # closed, or a worker that is gone: nobody waits for an answer
         with connection:
             name = connection.recv()
             answer: dict[str, object] | None = None
@@ -64,12 +71,19 @@ def ask(address: str, name: str) -> dict[str, Any]:
     """
     from multiprocessing.connection import Client
 
-    with Client(address) as connection:
+    with Client(address, authkey=_key()) as connection:
         connection.send(name)
         answer: dict[str, Any] | None = connection.recv()
     if answer is None:
         raise KeyboardInterrupt
     return answer
+
+
+def _key() -> bytes:
+    """Return the key of this process and of those that were forked from it."""
+    from multiprocessing import current_process
+
+    return bytes(current_process().authkey)
 
 
 def end_with(parent: int) -> None:

@@ -18,7 +18,7 @@ from doit.task import clean_targets
 
 from factory.engine.doit_checker import expect
 from factory.engine.doit_processes import ask
-from factory.engine.driver import ONESHOT, Driver, NotBegun
+from factory.engine.driver import ONESHOT, Driver
 from factory.engine.phases import PHASES, Environments
 from factory.model.card import Card
 from factory.model.layout import STATE_FOLDER
@@ -64,12 +64,11 @@ class CardAction:
         """Execute the card, and give doit values to store. In a process that doit started the one
         that began the run is asked to.
         """
-        try:
-            if self._driver is not None:
+        address = self._address
+        if self._driver is not None:
+            if self._driver.begun:
                 return self._driver.execute(self._card)
-        except NotBegun:
-            pass  # this process did not begin the run
-        address = self._address or (self._driver.address if self._driver is not None else "")
+            address = self._driver.address
         if address:
             return ask(address, self._card.name)
         return TaskError(

@@ -17,6 +17,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import os
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -159,12 +160,15 @@ def around(
 ) -> dict[str, object] | None:
     """Return all that decides a pack's checks over `tree`, besides the commands; None for a pack
     whose checks are never reused: one whose acceptance has network, one with variables that are
-    passed on, or with a plugin.
+    passed on, or with a plugin; and for every pack where no package database says what the system
+    is.
     """
     pack, action = planned.pack, planned.action
     if pack.acceptance_network or pack.env_passed or pack.plugin or enforcement.escaped:
         return None
-    facts = enforcement.facts
+    system, facts = system_fingerprint(python), enforcement.facts
+    if not system:
+        return None
     return {
         "tree": tree,
         "folder": pack.folder,
@@ -175,15 +179,18 @@ def around(
         "required": list(planned.lock.required_properties),
         "given": sorted(given.value for given in enforcement.given),
         "backend": [enforcement.backend, *(facts.get(name, "") for name in _FACTS)],
-        "system": system_fingerprint(python),
+        "system": system,
     }
 
 
 @functools.cache
 def system_fingerprint(python: str) -> str:
     """Return a digest of the system that every sandbox shows: the database of its packages, and
-    the interpreter `python` ("": this one) with the packages that are installed for it.
+    the interpreter `python` ("": this one) with the packages that are installed for it; "" where
+    there is no database.
     """
+    if not any(map(os.path.exists, _DATABASES)):
+        return ""
     digest = hashlib.sha256()
     for name in _DATABASES:
         _add(digest, name, Path(name))

@@ -163,6 +163,9 @@ def test_the_command_that_reads_a_project_file_prints_what_it_asks_for(tmp_path:
     assert tomllib.loads(content.decode())["project"]["optional-dependencies"]["test"] == ["a"]
 
 
+REPOSITORY = Path("/nowhere/repository")
+
+
 def program(folder: Path, name: str, script: str) -> None:
     place = folder / name
     place.write_text(f"#!/bin/sh\n{script}\n")
@@ -184,29 +187,53 @@ def test_hosts_come_from_the_package_managers_of_the_user(tmp_path: Path) -> Non
     jars = tmp_path / "lib"
     jars.mkdir()
     environ = {"PATH": str(tmp_path), "HOME": str(tmp_path)}
-    assert hosts_of("pip", environ) == (
+    assert hosts_of("pip", environ, REPOSITORY) == (
         "files.example.org",
         "index.example.org",
         "more.example.org:8443",
     )
-    assert hosts_of("npm", environ) == ("npm.example.org:80",)
+    assert hosts_of("npm", environ, REPOSITORY) == ("npm.example.org:80",)
     npmrc = b"registry=https://own.example.org/\n@us:registry=https://us.example.org\n"
-    assert hosts_of("npm", environ, npmrc) == ("own.example.org", "us.example.org")
-    assert hosts_of("go", environ) == ("proxy.example.org", "sum.example.org")
+    assert hosts_of("npm", environ, REPOSITORY, npmrc) == ("own.example.org", "us.example.org")
+    assert hosts_of("go", environ, REPOSITORY) == ("proxy.example.org", "sum.example.org")
     (tmp_path / ".m2").mkdir()
     settings = "<settings><mirrors><mirror><url>https://maven.example.org/m</url></mirror></mirrors></settings>"
     (tmp_path / ".m2/settings.xml").write_text(settings)
-    assert hosts_of("maven", environ) == ("maven.example.org",)
-    assert hosts_of("pip", {"PATH": "", "HOME": str(tmp_path)}) == ()
-    assert hosts_of("", environ) == ()
+    assert hosts_of("maven", environ, REPOSITORY) == ("maven.example.org",)
+    assert hosts_of("pip", {"PATH": "", "HOME": str(tmp_path)}, REPOSITORY) == ()
+    assert hosts_of("", environ, REPOSITORY) == ()
 
 
 def test_package_managers_are_asked_outside_the_repository(tmp_path: Path) -> None:
     """A file of the repository could say what they run."""
     program(tmp_path, "npm", 'test "$PWD" = / && echo https://npm.example.org/')
     environ = {"PATH": f"{tmp_path}:/bin:/usr/bin", "HOME": str(tmp_path)}
-    assert hosts_of("npm", environ) == ("npm.example.org",)
-    assert hosts_of("npm", {**environ, "HOME": str(tmp_path / "none")}) == ()
+    assert hosts_of("npm", environ, REPOSITORY) == ("npm.example.org",)
+    assert hosts_of("npm", {**environ, "HOME": str(tmp_path / "none")}, REPOSITORY) == ()
+
+
+def test_no_program_of_the_repository_is_asked(tmp_path: Path) -> None:
+    """An active virtual environment, or node_modules/.bin on PATH, is of the repository."""
+    root, ours = tmp_path / "repository", tmp_path / "ours"
+    (root / "bin").mkdir(parents=True)
+    ours.mkdir()
+    (tmp_path / "link").symlink_to(root / "bin")
+    program(root / "bin", "npm", f"touch {tmp_path}/ran; echo https://evil.example.org/")
+    program(ours, "npm", "echo https://npm.example.org/")
+    path = f"{root}/bin:{tmp_path}/link:bin:.:{ours}:/bin:/usr/bin"
+    environ = {"PATH": path, "HOME": str(tmp_path)}
+    assert hosts_of("npm", environ, root) == ("npm.example.org",)
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["requirements;x.txt", "-requirements.txt", "my requirements.txt", "requirements[a].txt"],
+)
+def test_a_name_that_is_no_plain_word_is_not_recognised(name: str) -> None:
+    assert recognise({name: b"a\n"}, lambda _: True) == ()
+    (recipe,) = recognise({name: b"a\n", "requirements.txt": b"a\n"}, lambda _: True)
+    assert recipe.inputs == ("requirements.txt",)
 
 
 DOCUMENTED = {
