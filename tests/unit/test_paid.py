@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -17,6 +18,7 @@ from factory.model.judged import PlannedJudge
 from factory.model.layout import CHECKS
 from factory.model.pack import Limits
 from factory.plan.plan import PlannedPack, planned_pack
+from factory.run import paid
 from factory.run.paid import CheckMemory, KnownCheck, MadeCheck, remember
 from factory.sandbox.properties import Enforcement, Property, PropertyProof
 from tests import pack_values
@@ -109,6 +111,16 @@ def test_labels_decide_nothing_and_an_order_is_one_of_its_own() -> None:
     assert {*keys(accepting(OTHER, CHECK)(planned()))}.isdisjoint({one, two})
 
 
+@pytest.fixture(autouse=True)
+def a_database(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """Give every host a database of packages."""
+    (tmp_path / "status").write_text("")
+    monkeypatch.setattr(paid, "_DATABASES", (str(tmp_path / "status"),))
+    paid.system_fingerprint.cache_clear()
+    yield
+    paid.system_fingerprint.cache_clear()
+
+
 @pytest.mark.parametrize(
     "more",
     [
@@ -119,6 +131,14 @@ def test_labels_decide_nothing_and_an_order_is_one_of_its_own() -> None:
 )
 def test_some_packs_have_no_key(more: dict[str, Any]) -> None:
     assert keys(planned(**more)) == ()
+
+
+def test_where_nothing_says_what_the_system_is_nothing_has_a_key(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(paid, "_DATABASES", (str(tmp_path / "none"),))
+    paid.system_fingerprint.cache_clear()
+    assert keys() == ()
 
 
 def test_where_no_secret_is_kept_nothing_has_a_key() -> None:
