@@ -26,7 +26,7 @@ from factory.plan.environments import EnvironmentStore, Prepared
 from factory.plan.host_folders import FolderNotShown
 from factory.run import preflight
 from factory.run.attempt import machine_of
-from factory.run.egress import without_credentials
+from factory.run.egress import facts_of, without_credentials
 from factory.run.preparing import Preparation, prepare
 from factory.trust.requests import is_granted, requests_of_environment
 
@@ -146,15 +146,7 @@ def _record(
             EnvironmentConnected(
                 environment=name,
                 key=key,
-                host=record.host,
-                port=record.port,
-                address=record.address,
-                verdict=record.verdict,
-                reason=record.reason,
-                bytes_up=record.bytes_up,
-                bytes_down=record.bytes_down,
-                requests=len(record.requests),
-                duration_ms=record.duration_ms,
+                **facts_of(record),
             ).entry()
         )
     made = ended.prepared

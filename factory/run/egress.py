@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from factory.egress.connection import Connection, Verdict
 from factory.judge.denials import egress_cut, egress_refused
@@ -98,22 +98,29 @@ def without_credentials(redactor: Redactor, connection: Connection) -> Connectio
     return replace(connection, host=cut(connection.host), requests=requests)
 
 
+def facts_of(record: ConnectionRecord) -> dict[str, Any]:
+    """Return what every event about a connection has of its record."""
+    return {
+        "host": record.host,
+        "port": record.port,
+        "address": record.address,
+        "verdict": record.verdict,
+        "reason": record.reason,
+        "bytes_up": record.bytes_up,
+        "bytes_down": record.bytes_down,
+        "requests": len(record.requests),
+        "duration_ms": record.duration_ms,
+    }
+
+
 def _event(pack: str, record: ConnectionRecord) -> Entry:
     return EgressFinished(
         pack=pack,
         attempt=record.attempt,
         during=record.during,
         connection=record.number,
-        host=record.host,
-        port=record.port,
-        address=record.address,
-        verdict=record.verdict,
-        reason=record.reason,
         record=canonical.digest(record.model_dump(mode="json")),
-        bytes_up=record.bytes_up,
-        bytes_down=record.bytes_down,
-        requests=len(record.requests),
-        duration_ms=record.duration_ms,
+        **facts_of(record),
         rc=_status(record).exit_code,
     ).entry()
 
@@ -129,15 +136,7 @@ def keep_session(site: Site, pack: str, action_key: str, connections: Iterable[C
         event = ShellConnected(
             pack=pack,
             action_key=action_key,
-            host=record.host,
-            port=record.port,
-            address=record.address,
-            verdict=record.verdict,
-            reason=record.reason,
-            bytes_up=record.bytes_up,
-            bytes_down=record.bytes_down,
-            requests=len(record.requests),
-            duration_ms=record.duration_ms,
+            **facts_of(record),
             rc=_status(record).exit_code,
         )
         site.ledger.append(event.entry())
